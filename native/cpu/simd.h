@@ -1,0 +1,128 @@
+// The vector type of the instruction set this file is compiled for, on GCC/Clang vector extensions. Included by isa.cpp only.
+// Compiled with -ffp-contract=off: a fused multiply-add happens exactly where `fma` is written, so that a vector lane, a masked
+// tail and a scalar remainder of one operation give the same bits.
+#pragma once
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#if defined(__AVX2__) || defined(__AVX512F__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+#ifndef SIRI_ISA
+#error "simd.h needs SIRI_ISA"
+#endif
+
+namespace siri::cpu::SIRI_ISA {
+
+#if defined(__AVX512F__)
+constexpr int W = 16;
+#elif defined(__AVX2__)
+constexpr int W = 8;
+#else
+constexpr int W = 4;
+#endif
+
+typedef float vf __attribute__((vector_size(W * 4)));
+typedef int32_t vi __attribute__((vector_size(W * 4)));
+
+inline vf set1(float x) { return x - vf{}; }
+inline vf zero() { return vf{}; }
+inline vf load(const float* p) {
+  vf v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+inline void store(float* p, vf v) { std::memcpy(p, &v, sizeof v); }
+
+// First n lanes (0 <= n <= W); the rest read as `fill` and are not written.
+inline vf load_n(const float* p, int64_t n, float fill = 0.0f) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_mask_loadu_ps((__m512)set1(fill), (__mmask16)((1u << n) - 1u), p);
+#else
+  alignas(64) float t[W];
+  for (int i = 0; i < W; ++i) t[i] = i < n ? p[i] : fill;
+  return load(t);
+#endif
+}
+inline void store_n(float* p, vf v, int64_t n) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1u), (__m512)v);
+#else
+  alignas(64) float t[W];
+  store(t, v);
+  for (int64_t i = 0; i < n; ++i) p[i] = t[i];
+#endif
+}
+
+// a * b + c, one rounding where the machine has it (two in the portable build: consistent inside one build, not across builds).
+inline vf fma(vf a, vf b, vf c) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__AVX2__)
+  return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__ARM_NEON)
+  return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+  return a * b + c;
+#endif
+}
+inline float fma1(float a, float b, float c) {
+#if defined(__AVX2__) || defined(__AVX512F__) || defined(__ARM_NEON)
+  return __builtin_fmaf(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+inline vf max(vf a, vf b) { return a > b ? a : b; }
+inline vf min(vf a, vf b) { return a < b ? a : b; }
+
+// Lane sums and maxima in a fixed tree: lane i with lane i + W/2, and so on.
+inline float sum(vf v) {
+  alignas(64) float t[W];
+  store(t, v);
+  for (int s = W / 2; s > 0; s /= 2)
+    for (int i = 0; i < s; ++i) t[i] = t[i] + t[i + s];
+  return t[0];
+}
+inline float max_lane(vf v) {
+  alignas(64) float t[W];
+  store(t, v);
+  float m = t[0];
+  for (int i = 1; i < W; ++i) m = t[i] > m ? t[i] : m;
+  return m;
+}
+
+// exp to about 1 ulp on [-87.3, 88.7]; exactly 0 below (so exp(-inf) = 0), +inf above.
+inline vf exp(vf x) {
+  const vf lo = set1(-87.33654f), hi = set1(88.72283f);
+  const vf xc = min(max(x, lo), hi);
+  const vf magic = set1(12582912.0f);  // 1.5 * 2^23: adding it rounds to the nearest integer
+  const vf t = fma(xc, set1(1.44269504088896341f), magic);
+  const vf n = t - magic;
+  vf r = fma(n, set1(-0.693359375f), xc);
+  r = fma(n, set1(2.12194440054690583e-4f), r);
+  vf p = set1(1.9875691500e-4f);
+  p = fma(p, r, set1(1.3981999507e-3f));
+  p = fma(p, r, set1(8.3334519073e-3f));
+  p = fma(p, r, set1(4.1665795894e-2f));
+  p = fma(p, r, set1(1.6666665459e-1f));
+  p = fma(p, r, set1(5.0000001201e-1f));
+  p = fma(p, r * r, r) + set1(1.0f);
+  // 2^n in two factors, so that n = 128 does not overflow the exponent field.
+  const vi ni = __builtin_convertvector(n, vi);
+  const vi h = ni >> 1, g = ni - h;
+  vf s1, s2;
+  const vi b1 = (h + 127) << 23, b2 = (g + 127) << 23;
+  std::memcpy(&s1, &b1, sizeof s1);
+  std::memcpy(&s2, &b2, sizeof s2);
+  p = p * s1 * s2;
+  p = x < lo ? zero() : p;
+  return x > hi ? set1(std::numeric_limits<float>::infinity()) : p;
+}
+inline float exp1(float x) { return exp(set1(x))[0]; }
+
+}  // namespace siri::cpu::SIRI_ISA

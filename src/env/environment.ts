@@ -1,0 +1,65 @@
+/**
+ * The environment seam: what a rollout needs of a world that an agent acts in. A task is a value; an environment plays one
+ * task at a time and may be asynchronous. Nothing here knows a policy, a prompt or a token.
+ */
+
+export type Awaitable<T> = T | Promise<T>;
+
+/** One task instance: the same task always starts from the same state, and so from the same first observation. */
+export interface Task {
+  /** Unique inside its environment, stable across runs (`train/000017`, a game's path, a goal's number). */
+  readonly id: string;
+  readonly split: string;
+  /** What success is broken down by (`pick_and_place_simple`); environments without types say `task`. */
+  readonly type: string;
+  /** Whatever the environment needs to start it (a seed, a file name). Must survive JSON. */
+  readonly data?: unknown;
+}
+
+export interface Observation {
+  /** What the agent sees now. */
+  readonly text: string;
+  /** The task sentence, the same at every step of an episode. */
+  readonly task: string;
+  /** Admissible actions in the environment's own order; absent when they cannot be listed. */
+  readonly actions?: readonly string[];
+  /** What GiGPO groups steps by (arXiv 2505.10978, Eq. 6): equal anchors inside one group are the same state. */
+  readonly anchor: string;
+}
+
+export interface StepResult extends Observation {
+  /** Raw environment reward of this step. */
+  readonly reward: number;
+  readonly done: boolean;
+  readonly success: boolean;
+  /** The task's own score in [0, 1] where it has one that is finer than success (WebShop). */
+  readonly score?: number;
+}
+
+export interface Environment {
+  reset(task: Task): Awaitable<Observation>;
+  step(action: string): Awaitable<StepResult>;
+  close?(): void;
+}
+
+/** The tasks of one split, in a fixed order. Lazy: a split of generated games may be long. */
+export interface TaskSet {
+  readonly length: number;
+  at(index: number): Task;
+}
+
+/** What an environment module exports as `default` (the user's own) or registers under a name (ours). */
+export interface EnvironmentModule {
+  readonly name: string;
+  /** Split names; `train` must be among them. The first of `evalSplits` is what `siri eval` plays by default. */
+  readonly splits: readonly string[];
+  readonly evalSplits: readonly string[];
+  /** @throws Error when the split is not one of `splits`. */
+  tasks(split: string): Awaitable<TaskSet>;
+  create(): Awaitable<Environment>;
+}
+
+/** Identity helper that gives a user's own module its types. */
+export function defineEnvironment(module: EnvironmentModule): EnvironmentModule {
+  return module;
+}
