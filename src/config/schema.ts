@@ -227,12 +227,16 @@ const evaluation = z.strictObject({
   temperature: z.number().min(0).default(0.4).describe("Sampling temperature in evaluation; 0 = greedy. [code]"),
 });
 
-const checkpoint = z.strictObject({
-  every: count().default(1).describe("Iterations between checkpoints. [ours]"),
-  keep: count().default(2).describe("Checkpoints kept; older ones are deleted. [ours]"),
-});
-
-const output = z.strictObject({
+const run = z.strictObject({
+  root: z.string().min(1).default("runs").describe("Folder that holds the runs. [ours]"),
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, "use 1 to 128 letters, digits, '.', '_' and '-', beginning with a letter or digit")
+    .default("run")
+    .describe("The run's own folder in it. [ours]"),
+  checkpointEvery: count().default(1).describe("Iterations between checkpoints; the last iteration always has one. [ours]"),
+  keepLast: count().default(2).describe("The newest so many checkpoints are kept. [ours]"),
+  keepEvery: whole().default(0).describe("And every one whose iteration is a multiple of this; 0 = none. [ours]"),
   trajectories: whole().default(2).describe("Episodes per iteration written out as readable samples. [ours]"),
 });
 
@@ -243,17 +247,13 @@ export function skillMembers(groupSize: number, skillFraction: number): number {
 
 export const configSchema = z
   .strictObject({
-    name: z
-      .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "use letters, digits, '.', '_' and '-'")
-      .default("run")
-      .describe("Name of the run and of its folder. [ours]"),
     seed: whole().default(0).describe("Everything random is a function of this, the iteration, the group, the member and the step. [code]"),
     method: z
       .enum(["grpo", "gigpo", "siri"])
       .default("siri")
       .describe("GRPO: episode advantages. GiGPO: and step advantages. SIRI: and skills. [SIRI]"),
     iterations: count().default(150).describe("Iterations of the whole run. [code]"),
+    run: run.prefault({}),
     environment,
     model,
     agent: agent.prefault({}),
@@ -269,8 +269,6 @@ export const configSchema = z
     bank: bank.prefault({}),
     internalise: internalise.prefault({}),
     evaluation: evaluation.prefault({}),
-    checkpoint: checkpoint.prefault({}),
-    output: output.prefault({}),
   })
   .superRefine((config, context) => {
     const reject = (path: string, message: string) => context.addIssue({ code: "custom", path: path.split("."), message });
