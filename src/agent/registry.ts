@@ -1,0 +1,18 @@
+/** The prompt templates by name (`agent.template` in a run file). */
+import { SiriError } from "../errors.js";
+import type { AgentTemplate } from "./agent.js";
+import { compact } from "./compact.js";
+import { verl } from "./verl.js";
+
+const TEMPLATES: readonly AgentTemplate[] = [compact, verl];
+
+export const templateNames: readonly string[] = TEMPLATES.map((item) => item.name);
+
+/** @throws SiriError `unknown-template` */
+export function template(name: string): AgentTemplate {
+  const found = TEMPLATES.find((item) => item.name === name);
+  if (!found) {
+    throw new SiriError("unknown-template", `agent.template is "${name}"; the templates are ${templateNames.join(", ")}. Set one of them.`);
+  }
+  return found;
+}
