@@ -79,6 +79,16 @@ inline float fma1(float a, float b, float c) {
 
 inline vf max(vf a, vf b) { return a > b ? a : b; }
 inline vf min(vf a, vf b) { return a < b ? a : b; }
+inline vf sqrt(vf v) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_maskz_sqrt_ps((__mmask16)-1, (__m512)v);
+#elif defined(__AVX2__)
+  return (vf)_mm256_sqrt_ps((__m256)v);
+#else
+  for (int i = 0; i < W; ++i) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+#endif
+}
 
 // Lane sums and maxima in a fixed tree: lane i with lane i + W/2, and so on.
 inline float sum(vf v) {
@@ -96,7 +106,7 @@ inline float max_lane(vf v) {
   return m;
 }
 
-// exp to about 1 ulp on [-87.3, 88.7]; exactly 0 below (so exp(-inf) = 0), +inf above.
+// exp to about 1 ulp on [-87.3, 88.7]; exactly 0 below (so exp(-inf) = 0), +inf above; NaN stays NaN.
 inline vf exp(vf x) {
   const vf lo = set1(-87.33654f), hi = set1(88.72283f);
   const vf xc = min(max(x, lo), hi);
@@ -121,7 +131,7 @@ inline vf exp(vf x) {
   std::memcpy(&s2, &b2, sizeof s2);
   p = p * s1 * s2;
   p = x < lo ? zero() : p;
-  return x > hi ? set1(std::numeric_limits<float>::infinity()) : p;
+  return x <= hi ? p : x + set1(std::numeric_limits<float>::infinity());
 }
 inline float exp1(float x) { return exp(set1(x))[0]; }
 

@@ -1,0 +1,65 @@
+// All kernels of one instruction set: compiled once per SIRI_ISA with that set's flags (CMakeLists.txt), dispatched by
+// kernel_table.cpp.
+// Nothing here or in the .inl files may instantiate a template or call an inline function from outside this namespace that
+// the compiler could leave out of line: the linker keeps one copy of those for the whole program, and it could be the one
+// compiled for an instruction set the machine does not have.
+#include "backend.h"
+#include "cpu/kernel_table.h"
+#include "cpu/op_table.h"
+#include "cpu/simd.h"
+#if __has_include("cpu/gemm_table.h")
+#include "cpu/gemm_table.h"
+#endif
+
+namespace siri::cpu::SIRI_ISA {
+
+#if __has_include("cpu/gemm.inl")
+#include "cpu/gemm.inl"
+#endif
+#if __has_include("cpu/head.inl")
+#include "cpu/head.inl"
+#endif
+
+#include "cpu/adamw.inl"
+#include "cpu/attention.inl"
+#include "cpu/embedding.inl"
+#include "cpu/norm.inl"
+#include "cpu/rope.inl"
+#include "cpu/swiglu.inl"
+
+namespace {
+constexpr OpTable op_table = {
+    embed,
+    embed_backward,
+    gather_rows,
+    scatter_add_rows,
+    rms_norm,
+    rms_norm_backward,
+    rope,
+    attention_scratch,
+    attention,
+    attention_backward_scratch,
+    attention_backward,
+    swiglu,
+    swiglu_backward,
+    sum_of_squares,
+    adamw,
+};
+}  // namespace
+
+#if !__has_include("cpu/head.inl")
+namespace {
+constexpr const GemmTable* gemm_pointer = nullptr;
+}
+#else
+namespace {
+constexpr const GemmTable* gemm_pointer = &gemm_table;
+}
+#endif
+
+#define SIRI_NAME_OF(x) #x
+#define SIRI_NAME(x) SIRI_NAME_OF(x)
+extern const KernelTable table;
+const KernelTable table = {SIRI_NAME(SIRI_ISA), gemm_pointer, &op_table};
+
+}  // namespace siri::cpu::SIRI_ISA

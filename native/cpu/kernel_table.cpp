@@ -1,0 +1,84 @@
+// Chooses the kernels at run time: what the build has (SIRI_HAVE_*, from CMake) and what the machine can run.
+#include "cpu/kernel_table.h"
+
+#include <string>
+
+#include "core/error.h"
+
+namespace siri::cpu {
+
+#ifdef SIRI_HAVE_AVX512
+namespace avx512 {
+extern const KernelTable table;
+}
+#endif
+#ifdef SIRI_HAVE_AVX2
+namespace avx2 {
+extern const KernelTable table;
+}
+#endif
+namespace portable {
+extern const KernelTable table;
+}
+
+namespace {
+
+struct Candidate {
+  const KernelTable* table;  // null: not in this build
+  const char* name;
+  const char* missing;  // null: the machine can run it; else the first feature it lacks
+};
+
+#if defined(__x86_64__) || defined(__i386__)
+const char* missing_avx512() {
+  if (!__builtin_cpu_supports("avx512f")) return "avx512f";
+  if (!__builtin_cpu_supports("avx512vl")) return "avx512vl";
+  if (!__builtin_cpu_supports("avx512bw")) return "avx512bw";
+  if (!__builtin_cpu_supports("avx512dq")) return "avx512dq";
+  if (!__builtin_cpu_supports("fma")) return "fma";
+  return nullptr;
+}
+const char* missing_avx2() {
+  if (!__builtin_cpu_supports("avx2")) return "avx2";
+  if (!__builtin_cpu_supports("fma")) return "fma";
+  return nullptr;
+}
+#else
+const char* missing_avx512() { return "an x86 processor"; }
+const char* missing_avx2() { return "an x86 processor"; }
+#endif
+
+}  // namespace
+
+const KernelTable& kernels(const char* forced) {
+  const Candidate candidates[] = {
+#ifdef SIRI_HAVE_AVX512
+      {&avx512::table, "avx512", missing_avx512()},
+#else
+      {nullptr, "avx512", missing_avx512()},
+#endif
+#ifdef SIRI_HAVE_AVX2
+      {&avx2::table, "avx2", missing_avx2()},
+#else
+      {nullptr, "avx2", missing_avx2()},
+#endif
+      {&portable::table, "portable", nullptr},
+  };
+  for (const Candidate& c : candidates) {
+    if (forced == nullptr) {
+      if (c.table != nullptr && c.missing == nullptr) return *c.table;
+      continue;
+    }
+    if (std::string(forced) != c.name) continue;
+    if (c.missing != nullptr)
+      throw ArgumentError(std::string("instruction set \"") + c.name + "\": this machine lacks " + c.missing +
+                          "; leave the choice to the library or name \"portable\"");
+    if (c.table == nullptr)
+      throw ArgumentError(std::string("instruction set \"") + c.name +
+                          "\" is not in this build; rebuild the addon on this machine or name \"portable\"");
+    return *c.table;
+  }
+  throw ArgumentError(std::string("unknown instruction set \"") + forced + "\"; known are avx512, avx2, portable");
+}
+
+}  // namespace siri::cpu
