@@ -1,0 +1,266 @@
+// Matrix products in float32. One register tile of kTileRows x 2 vectors of accumulators (14 x 32 with AVX-512, 6 x 16 with AVX2)
+// runs over the whole summed dimension, in blocks of kDepth that keep the packed operands in the second-level cache:
+//   rows_product   y = x B: x is packed by the tile (plain vector copies: W consecutive k of one row stay together, the kernel
+//                  broadcasts from them), B comes packed (weights change rarely; gemm.h keeps the panels).
+//   outer_product  c += a^T b: both are packed on the way, a by blocks of kOuterRows, b by the panel.
+// Few rows (decode) leave too few independent chains to hide the latency of fma, so 1 to 3 rows take 4 or 2 panels at once.
+// Floor: 2 fma per cycle, 28 fma against 16 loads in the 14 x 32 tile. Tried and lost: reading x unpacked (rows a multiple of
+// 4 KiB apart fall into one set of the first-level cache); blocks of 1024 in depth (no faster, and too big for older caches).
+
+#if defined(__AVX512F__)
+constexpr int kTileRows = 14;
+#else
+constexpr int kTileRows = 6;
+#endif
+constexpr int kPanel = 2 * W;
+constexpr int64_t kDepth = 512;       // of rows_product; a multiple of W
+constexpr int64_t kOuterDepth = 256;  // of outer_product
+constexpr int64_t kOuterRows = 16 * kTileRows;
+
+static inline int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+// Whole vectors without a mask, which costs the narrow instruction sets a round trip through memory.
+static inline vf load_some(const float* p, int64_t n) { return n >= W ? load(p) : load_n(p, n); }
+static inline void store_some(float* p, vf v, int64_t n) {
+  if (n >= W)
+    store(p, v);
+  else
+    store_n(p, v, n);
+}
+
+// acc[r][v] += sum over k of A[r, k] * B[k, v], ascending k. A: by blocks of W in k, [block][R][W]; or k-major, [k][kTileRows].
+// B: panels b_stride apart.
+template <int R, int P, bool KMajor>
+static inline __attribute__((always_inline)) void multiply(int64_t depth, const float* a, const float* b, int64_t b_stride,
+                                                           vf (&acc)[R][2 * P]) {
+  constexpr int V = 2 * P;
+  const auto step = [&](const float* ak, int row_step) __attribute__((always_inline)) {
+    vf bv[V];
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) bv[v] = load(b + (v / 2) * b_stride + (v % 2) * W);
+#pragma GCC unroll 14
+    for (int r = 0; r < R; ++r) {
+      const vf av = set1(ak[r * row_step]);
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
+    }
+    b += kPanel;
+  };
+  if constexpr (KMajor) {
+    for (int64_t k = 0; k < depth; ++k) step(a + k * kTileRows, 1);
+  } else {
+    for (int64_t k0 = 0; k0 < depth; k0 += W, a += R * W) {
+      const int64_t n = lesser(W, depth - k0);
+      for (int64_t k = 0; k < n; ++k) step(a + k, W);
+    }
+  }
+}
+
+struct Tile {
+  int64_t depth;
+  const float* a;
+  const float* b;
+  int64_t b_stride;
+  int64_t rows, columns;  // to write
+  const float* from;      // the chain so far, or null: starts at 0
+  int64_t from_stride;
+  float* to;
+  int64_t to_stride;
+  const float* bias;      // added at the end, or null
+  const float* residual;  // or null
+  int64_t residual_stride;
+};
+
+template <int R, int P, bool KMajor>
+static void run_tile(const Tile& t) {
+  constexpr int V = 2 * P;
+  vf acc[R][V];
+  const bool whole = t.columns >= P * kPanel && (!KMajor || t.rows == R);
+  if (t.from == nullptr) {
+#pragma GCC unroll 14
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) acc[r][v] = zero();
+  } else if (whole) {
+#pragma GCC unroll 14
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) acc[r][v] = load(t.from + r * t.from_stride + v * W);
+  } else {
+#pragma GCC unroll 14
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) {
+        const int64_t n = r < t.rows ? lesser(W, t.columns - v * W) : 0;
+        acc[r][v] = n > 0 ? load_some(t.from + r * t.from_stride + v * W, n) : zero();
+      }
+  }
+
+  multiply<R, P, KMajor>(t.depth, t.a, t.b, t.b_stride, acc);
+
+  if (whole && t.bias == nullptr && t.residual == nullptr) {
+#pragma GCC unroll 14
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) store(t.to + r * t.to_stride + v * W, acc[r][v]);
+    return;
+  }
+#pragma GCC unroll 14
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      const int64_t n = r < t.rows ? lesser(W, t.columns - v * W) : 0;
+      if (n <= 0) continue;
+      vf y = acc[r][v];
+      if (t.bias != nullptr) y = y + load_some(t.bias + v * W, n);
+      if (t.residual != nullptr) y = y + load_some(t.residual + r * t.residual_stride + v * W, n);
+      store_some(t.to + r * t.to_stride + v * W, y, n);
+    }
+}
+
+constexpr int panels_at_once(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
+
+using TileFunction = void (*)(const Tile&);
+// [wide][rows]; wide: panels_at_once(rows) panels.
+static const TileFunction kTiles[2][15] = {{nullptr, run_tile<1, 1, false>, run_tile<2, 1, false>, run_tile<3, 1, false>,
+                                            run_tile<4, 1, false>, run_tile<5, 1, false>, run_tile<6, 1, false>,
+#if defined(__AVX512F__)
+                                            run_tile<7, 1, false>, run_tile<8, 1, false>, run_tile<9, 1, false>, run_tile<10, 1, false>,
+                                            run_tile<11, 1, false>, run_tile<12, 1, false>, run_tile<13, 1, false>, run_tile<14, 1, false>
+#endif
+                                           },
+                                           {nullptr, run_tile<1, 4, false>, run_tile<2, 2, false>, run_tile<3, 2, false>}};
+
+static void pack_transposed(const float* w, int64_t stride, int64_t k, int64_t columns, float* out) {
+  for (int64_t k0 = 0; k0 < k; k0 += W) {
+    const int64_t n = lesser(W, k - k0);
+    for (int64_t c = 0; c < kPanel; ++c)
+      for (int64_t i = 0; i < n; ++i) out[(k0 + i) * kPanel + c] = c < columns ? w[c * stride + k0 + i] : 0.0f;
+  }
+}
+
+static void pack_straight(const float* w, int64_t stride, int64_t k, int64_t columns, float* out) {
+  if (columns >= kPanel) {
+    for (int64_t i = 0; i < k; ++i) {
+      store(out + i * kPanel, load(w + i * stride));
+      store(out + i * kPanel + W, load(w + i * stride + W));
+    }
+    return;
+  }
+  for (int64_t i = 0; i < k; ++i)
+    for (int64_t c = 0; c < kPanel; ++c) out[i * kPanel + c] = c < columns ? w[i * stride + c] : 0.0f;
+}
+
+// R rows of x, [block of W in k][R][W]. Returns the floats written.
+static int64_t pack_rows(const float* x, int64_t stride, int64_t rows, int64_t depth, float* a) {
+  float* start = a;
+  for (int64_t k0 = 0; k0 < depth; k0 += W) {
+    const int64_t n = lesser(W, depth - k0);
+    for (int64_t r = 0; r < rows; ++r, a += W) store(a, load_some(x + r * stride + k0, n));
+  }
+  return a - start;
+}
+
+static int64_t rounded(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+
+static int64_t rows_scratch(int64_t rows, int64_t k, int64_t columns) {
+  const int64_t packed = rows * rounded(lesser(k, kDepth), W);
+  return packed + (k > kDepth ? rows * rounded(columns, kPanel) : 0);
+}
+
+static void rows_product(const RowsBlock& p) {
+  float* packed = p.scratch;
+  // A residual that lies in y must outlive the unfinished chains, so these go to scratch.
+  float* part = p.y;
+  int64_t part_stride = p.y_stride;
+  if (p.residual != nullptr && p.k > kDepth) {
+    part = p.scratch + p.rows * rounded(kDepth, W);
+    part_stride = rounded(p.columns, kPanel);
+  }
+  int64_t k0 = 0;
+  do {  // once even when k is 0
+    const int64_t depth = lesser(kDepth, p.k - k0);
+    const bool last = k0 + depth >= p.k;
+    const int64_t padded = rounded(depth, W);
+    for (int64_t r = 0; r < p.rows; r += kTileRows)
+      pack_rows(p.x + r * p.x_stride + k0, p.x_stride, lesser(kTileRows, p.rows - r), depth, packed + r * padded);
+    for (int64_t j = 0; j < p.columns;) {
+      int64_t advance = kPanel;
+      for (int64_t r = 0; r < p.rows; r += kTileRows) {
+        const int64_t rows = lesser(kTileRows, p.rows - r);
+        // The last few rows take one panel at a time when there are full tiles above them.
+        const bool wide = p.rows <= 3 && p.columns - j >= panels_at_once(p.rows) * kPanel;
+        if (wide) advance = panels_at_once(p.rows) * kPanel;
+        Tile t;
+        t.depth = depth;
+        t.a = packed + r * padded;
+        t.b = p.panels + j * p.k + k0 * kPanel;
+        t.b_stride = p.k * kPanel;
+        t.rows = rows;
+        t.columns = p.columns - j;
+        t.from = k0 == 0 ? nullptr : part + r * part_stride + j;
+        t.from_stride = part_stride;
+        t.to = last ? p.y + r * p.y_stride + j : part + r * part_stride + j;
+        t.to_stride = last ? p.y_stride : part_stride;
+        t.bias = last && p.bias != nullptr ? p.bias + j : nullptr;
+        t.residual = last && p.residual != nullptr ? p.residual + r * p.residual_stride + j : nullptr;
+        t.residual_stride = p.residual_stride;
+        kTiles[wide][rows](t);
+      }
+      j += advance;
+    }
+    k0 += depth;
+  } while (k0 < p.k);
+}
+
+static int64_t outer_scratch(int64_t rows) { return kOuterDepth * (rounded(lesser(rows, kOuterRows), kTileRows) + kPanel); }
+
+static void outer_product(const OuterBlock& p) {
+  float* a = p.scratch + kOuterDepth * kPanel;
+  float* b = p.scratch;
+  for (int64_t r0 = 0; r0 < p.rows; r0 += kOuterRows) {
+    const int64_t rows = lesser(kOuterRows, p.rows - r0);
+    for (int64_t k0 = 0; k0 < p.n; k0 += kOuterDepth) {
+      const int64_t depth = lesser(kOuterDepth, p.n - k0);
+      for (int64_t k = 0; k < depth; ++k) {
+        const float* from = p.a + (k0 + k) * p.a_stride + r0;
+        for (int64_t r = 0; r < rows; r += kTileRows) {
+          float* to = a + r * depth + k * kTileRows;
+          const int64_t m = lesser(kTileRows, rows - r);
+          if (m == kTileRows) {
+            __builtin_memcpy(to, from + r, kTileRows * sizeof(float));
+          } else {
+            for (int64_t i = 0; i < kTileRows; ++i) to[i] = i < m ? from[r + i] : 0.0f;
+          }
+        }
+      }
+      for (int64_t j = 0; j < p.columns; j += kPanel) {
+        pack_straight(p.b + k0 * p.b_stride + j, p.b_stride, depth, p.columns - j, b);
+        for (int64_t r = 0; r < rows; r += kTileRows) {
+          Tile t;
+          t.depth = depth;
+          t.a = a + r * depth;
+          t.b = b;
+          t.b_stride = 0;
+          t.rows = lesser(kTileRows, rows - r);
+          t.columns = p.columns - j;
+          t.to = p.c + (r0 + r) * p.c_stride + j;
+          t.to_stride = p.c_stride;
+          t.from = t.to;
+          t.from_stride = p.c_stride;
+          t.bias = t.residual = nullptr;
+          t.residual_stride = 0;
+          run_tile<kTileRows, 1, true>(t);
+        }
+      }
+    }
+  }
+}
+
+static void column_sums(const float* a, int64_t stride, int64_t n, int64_t columns, float* out) {
+  for (int64_t j = 0; j < columns; j += W) {
+    const int64_t m = lesser(W, columns - j);
+    vf s = load_some(out + j, m);
+    for (int64_t i = 0; i < n; ++i) s = s + load_some(a + i * stride + j, m);
+    store_some(out + j, s, m);
+  }
+}
