@@ -203,7 +203,7 @@ const internalise = z.strictObject({
     .default("gated")
     .describe("Z: gated tokens, sum of their weights, or all action tokens of the skill arm. [ours]"),
   span: z.enum(["action", "response"]).default("action").describe("Tokens that are learnt: the action alone, or the whole reply. [SIRI]"),
-  includeTags: z.boolean().default(false).describe("The action span holds its tags and what follows them, too. [ours]"),
+  includeTags: z.boolean().default(false).describe("The action span holds its tags, too. [ours]"),
   teacher: z
     .enum(["weighted-nll", "forward-kl", "reverse-kl", "jsd"])
     .default("weighted-nll")
