@@ -158,7 +158,7 @@ export function explainFileError(error: unknown, doing: string, path: string): u
       { cause: error },
     );
   }
-  if (code === "ENOTDIR" || code === "EISDIR" || code === "EIO" || code === "ENAMETOOLONG" || code === "EMFILE") {
+  if (code !== undefined && (error as NodeJS.ErrnoException).syscall !== undefined) {
     return new SiriError("RUN_IO", `Cannot use ${doing} at ${path}: ${(error as Error).message}.`, { cause: error });
   }
   return error;

@@ -2,7 +2,7 @@
  * A file of one JSON value per line that only grows, and whose length a checkpoint can vouch for. Knows nothing of what the lines
  * mean. Numbers that JSON lacks (NaN, infinities) are written as null.
  */
-import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readSync, statSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { SiriError } from "../errors.js";
 import { explainFileError } from "./durable.js";
 
@@ -26,7 +26,7 @@ export class JsonLines {
     try {
       if (bytes > 0) requireLines(path, bytes);
       fd = openSync(path, "a");
-      ftruncateSync(fd, bytes);
+      if (fstatSync(fd).size > bytes) ftruncateSync(fd, bytes);
       return new JsonLines(path, fd, bytes);
     } catch (error) {
       if (fd !== undefined) closeSync(fd);

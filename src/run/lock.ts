@@ -23,19 +23,23 @@ export function takeLock(path: string): () => void {
   const text = `${JSON.stringify(mine)}\n`;
   const draft = join(dirname(path), `${TEMPORARY}lock-${randomUUID()}`);
   try {
-    const fd = openSync(draft, "wx");
-    writeSync(fd, text);
-    fsyncSync(fd);
-    closeSync(fd);
-    for (let attempt = 0; attempt < 3; attempt++) {
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const fd = openSync(draft, "w");
+      try {
+        writeSync(fd, text);
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
       try {
         linkSync(draft, path); // appears whole or not at all
         return () => {
           if (readText(path) === text) rmSync(path, { force: true });
         };
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-        removeIfStale(path);
+        const code = (error as NodeJS.ErrnoException).code;
+        if (code === "EEXIST") removeIfStale(path);
+        else if (code !== "ENOENT") throw error; // ENOENT: the holder tidied the draft away; make it again
       }
     }
     throw new SiriError("RUN_LOCKED", `${path} is being taken by several processes at once: try again.`);

@@ -38,10 +38,18 @@ export interface RunOptions {
   readonly config: object;
   /** Go on in an existing folder. A folder that does not exist yet is begun, with a note. */
   readonly resume: boolean;
-  /** Dotted keys (and all below them) that may differ from the stored configuration on resume. Default: none. */
-  readonly mayDiffer?: readonly string[];
+  /** Which differences from the stored configuration a resumed run may have; the new value is then stored. Default: none. */
+  readonly mayDiffer?: (difference: Difference) => boolean;
   /** Default: keep the newest two. */
   readonly retention?: Retention;
+}
+
+/** One key at which the stored configuration and the given one differ; undefined: the key is not there. */
+export interface Difference {
+  /** Dotted. */
+  readonly key: string;
+  readonly stored: JsonValue | undefined;
+  readonly given: JsonValue | undefined;
 }
 
 /** The record files, by the name of the run's property. */
@@ -112,7 +120,7 @@ export class RunDirectory {
       }
       const unlock = takeLock(join(dir, "lock"));
       try {
-        await adoptConfig(dir, config, options.mayDiffer ?? []);
+        await adoptConfig(dir, config, options.mayDiffer ?? (() => false));
         for (const folder of [dir, join(dir, "checkpoints"), join(dir, "trajectories")]) await removeTemporaries(folder);
         const latest = await newestWhole(dir, notes);
         const records = openRecords(dir, latest?.recordBytes ?? {});
@@ -187,8 +195,7 @@ async function create(root: string, dir: string, config: object): Promise<void> 
   const draft = join(root, `${TEMPORARY}${process.pid}-${basename(dir)}`);
   await rm(draft, { recursive: true, force: true });
   try {
-    await mkdir(join(draft, "checkpoints"), { recursive: true });
-    await mkdir(join(draft, "trajectories"));
+    for (const folder of [draft, join(draft, "checkpoints"), join(draft, "trajectories")]) await mkdir(folder);
     await writeFileDurably(join(draft, "config.yaml"), stringify(config));
     await syncTree(draft);
     await rename(draft, dir);
@@ -217,7 +224,7 @@ async function removeAbandoned(root: string, name: string): Promise<void> {
 }
 
 /** Compares with the stored configuration; permitted differences are written down. */
-async function adoptConfig(dir: string, config: object, mayDiffer: readonly string[]): Promise<void> {
+async function adoptConfig(dir: string, config: object, mayDiffer: (difference: Difference) => boolean): Promise<void> {
   const path = join(dir, "config.yaml");
   let text: string;
   try {
@@ -227,7 +234,7 @@ async function adoptConfig(dir: string, config: object, mayDiffer: readonly stri
     throw new SiriError("RUN_NOT_A_RUN", `${dir} has no config.yaml, so it is not a run's folder: choose another --name.`);
   }
   const differing = differences(parse(text) as JsonValue, JSON.parse(JSON.stringify(config)) as JsonValue);
-  const refused = differing.filter(({ key }) => !mayDiffer.some((free) => key === free || key.startsWith(`${free}.`)));
+  const refused = differing.filter((difference) => !mayDiffer(difference));
   if (refused.length > 0) {
     const list = refused.map(({ key, stored, given }) => `  ${key}: ${show(stored)} in the run, ${show(given)} now`).join("\n");
     throw new SiriError(
@@ -243,11 +250,7 @@ function show(value: JsonValue | undefined): string {
 }
 
 /** Dotted keys at which two configurations differ, with both values; lists are compared whole. */
-export function differences(
-  stored: JsonValue | undefined,
-  given: JsonValue | undefined,
-  key = "",
-): { key: string; stored: JsonValue | undefined; given: JsonValue | undefined }[] {
+function differences(stored: JsonValue | undefined, given: JsonValue | undefined, key = ""): Difference[] {
   if (isRecord(stored) && isRecord(given)) {
     const keys = [...new Set([...Object.keys(stored), ...Object.keys(given)])];
     return keys.flatMap((name) => differences(stored[name], given[name], key === "" ? name : `${key}.${name}`));
