@@ -53,9 +53,9 @@ export class Reading {
     }
   }
 
-  /** `cabinet 1 (mug 2) cabinet 2`; empty before the first visit. */
+  /** `cabinet 1 ( mug 2 ) cabinet 2`, in blanks so that a name has one spelling; empty before the first visit. */
   been(): string {
-    return [...this.#places].map(([place, things]) => (things.length > 0 ? `${place} (${things.join(" ")})` : place)).join(" ");
+    return [...this.#places].map(([place, things]) => (things.length > 0 ? `${place} ( ${things.join(" ")} )` : place)).join(" ");
   }
 
   /** `tomato 1 clean`; empty when nothing is held. */

@@ -49,7 +49,7 @@ describe("compact", () => {
     expect(content(episode.prompt([skill]))).toBe(
       "task: put a clean mug in cabinet\n" +
         "skill: when something must be cleaned: take it, clean it with sinkbasin, put it\n" +
-        "been: cabinet 1 (mug 1)\n" +
+        "been: cabinet 1 ( mug 1 )\n" +
         "have: mug 2\n" +
         "obs: You arrive at cabinet 1. The cabinet 1 is closed.\n" +
         "act: open cabinet 1\n" +
@@ -86,7 +86,7 @@ describe("Reading", () => {
   it("follows states, both wordings of put, and re-reads contents", () => {
     const reading = new Reading("put a hot tomato in fridge");
     reading.read("go to countertop 1", "You arrive at loc 4. On the countertop 1, you see a tomato 1, a tomato 12, and a knife 1.");
-    expect(reading.been()).toBe("countertop 1 (tomato 1 tomato 12)");
+    expect(reading.been()).toBe("countertop 1 ( tomato 1 tomato 12 )");
     reading.read("take tomato 12 from countertop 1", "You pick up the tomato 12 from the countertop 1.");
     reading.read("cool tomato 12 with fridge 1", "You cool the tomato 12 using the fridge 1.");
     expect(reading.have()).toBe("tomato 12 cool");
@@ -95,9 +95,9 @@ describe("Reading", () => {
     expect(reading.have()).toBe("tomato 12 clean heat");
     reading.read("put tomato 12 in/on table 1", "You put the tomato 12 in/on the table 1.");
     expect(reading.have()).toBe("");
-    expect(reading.been()).toBe("countertop 1 (tomato 1) table 1 (tomato 12)");
+    expect(reading.been()).toBe("countertop 1 ( tomato 1 ) table 1 ( tomato 12 )");
     reading.read("examine countertop 1", "On the countertop 1, you see nothing.");
-    expect(reading.been()).toBe("countertop 1 table 1 (tomato 12)");
+    expect(reading.been()).toBe("countertop 1 table 1 ( tomato 12 )");
   });
 
   it("does not count a journey that did not happen", () => {

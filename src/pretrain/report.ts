@@ -1,0 +1,220 @@
+/**
+ * The base table: how often the base policy wins held-out games plain, with a right skill, with a skill it wrote itself, with an
+ * irrelevant and with a bad one. The same games and random numbers in every row. Knows no training.
+ */
+import type { AgentTemplate, SkillText } from "../agent/agent.js";
+import type { EnvironmentModule, Task } from "../env/environment.js";
+import { Rng } from "../env/household/rng.js";
+import { irrelevantSkill, skillFor, skillWordings } from "../env/household/skills.js";
+import { drawMistake } from "../env/household/strategies.js";
+import { TASK_TYPES, type TaskType } from "../env/household/tasks.js";
+import type { Tokenizer } from "../policy/tokenizer.js";
+import type { PolicyHandle } from "../policy/types.js";
+import { EnvironmentPool } from "../rl/environments.js";
+import { type EvaluationResult, evaluate, type Rate, wilson } from "../rl/evaluate.js";
+import { type RolloutParts, type RolloutSettings, rollout } from "../rl/rollout.js";
+import { seedFor } from "../rl/seeds.js";
+import type { ShownSkill } from "../rl/trajectory.js";
+
+export const ARMS = ["plain", "right", "own", "irrelevant", "bad"] as const;
+export type Arm = (typeof ARMS)[number];
+
+export interface ReportOptions {
+  /** Held-out games per row of the table; types take turns. */
+  readonly games: number;
+  /** Training games played plain to write skills from. */
+  readonly writerGames: number;
+  readonly temperature: number;
+  readonly writerTemperature: number;
+  readonly maxSteps: number;
+  readonly historyLength: number;
+  readonly onProgress?: (text: string) => void;
+}
+
+export const DEFAULT_REPORT: ReportOptions = {
+  games: 240,
+  writerGames: 240,
+  temperature: 1,
+  writerTemperature: 0.7,
+  maxSteps: 30,
+  historyLength: 2,
+};
+
+export interface WrittenSkills {
+  /** Replies that parse as a skill. */
+  readonly parsed: Rate;
+  /** Parsed skills that state, word for word, a right condition and a right procedure for the task they were written from. */
+  readonly right: Rate;
+  readonly byType: Readonly<Partial<Record<TaskType, readonly SkillText[]>>>;
+}
+
+export interface BaseReport {
+  readonly options: ReportOptions;
+  readonly arms: Readonly<Record<Arm, EvaluationResult>>;
+  readonly written: WrittenSkills;
+  readonly seconds: number;
+}
+
+export async function baseReport(
+  policy: PolicyHandle,
+  tokenizer: Tokenizer,
+  template: AgentTemplate,
+  environment: EnvironmentModule,
+  options: ReportOptions,
+): Promise<BaseReport> {
+  const begin = performance.now();
+  const parts: RolloutParts = {
+    policy,
+    template,
+    environments: new EnvironmentPool(environment),
+    tokenizer,
+  };
+  const settings = {
+    maxSteps: options.maxSteps,
+    historyLength: options.historyLength,
+    maxPromptTokens: policy.maxPositions,
+    maxResponseTokens: template.maxResponseTokens,
+    concurrency: 0,
+    environmentTimeout: 0,
+    retries: 0,
+  };
+  const written = await writeSkills(parts, environment, settings, options);
+  const games = await environment.tasks("unseen");
+  const arms = {} as Record<Arm, EvaluationResult>;
+  for (const arm of ARMS) {
+    arms[arm] = await evaluate(parts, games, {
+      split: "unseen",
+      mode: arm === "plain" ? "plain" : "with_skills",
+      tasks: options.games,
+      temperature: options.temperature,
+      rollout: settings,
+      ...(arm === "plain" ? {} : { skillsFor: (task: Task) => skillsOf(arm, task, written) }),
+    });
+    options.onProgress?.(`${arm}: ${percent(arms[arm].success)}, inadmissible ${(100 * arms[arm].inadmissible).toFixed(1)}% of steps`);
+  }
+  parts.environments.close();
+  return { options, arms, written, seconds: (performance.now() - begin) / 1000 };
+}
+
+function skillsOf(arm: Exclude<Arm, "plain">, task: Task, written: WrittenSkills): readonly ShownSkill[] {
+  const type = task.type as TaskType;
+  const rng = new Rng(0, `report ${arm} ${task.id}`);
+  const named = (skill: SkillText): readonly ShownSkill[] => [{ id: arm, ...skill }];
+  if (arm === "right") return named(skillFor(type, { rng }));
+  if (arm === "bad") return named(skillFor(type, { rng, strategy: drawMistake(type, rng) }));
+  if (arm === "irrelevant") return named(irrelevantSkill(type, rng));
+  const own = written.byType[type] ?? [];
+  return own.length > 0 ? named(rng.pick(own)) : [];
+}
+
+/** Plays training games plain and lets the policy summarise each success into a skill. */
+async function writeSkills(
+  parts: RolloutParts,
+  environment: EnvironmentModule,
+  settings: Pick<
+    RolloutSettings,
+    "maxSteps" | "historyLength" | "maxPromptTokens" | "maxResponseTokens" | "concurrency" | "environmentTimeout" | "retries"
+  >,
+  options: ReportOptions,
+): Promise<WrittenSkills> {
+  const tasks = await environment.tasks("train");
+  const plans = Array.from({ length: options.writerGames }, (_, group) => ({
+    iteration: 0,
+    group,
+    member: 0,
+    task: tasks.at(group),
+    skills: [],
+  }));
+  const trajectories = await rollout(parts, plans, {
+    ...settings,
+    temperature: options.temperature,
+    seed: (plan, step) => seedFor("rollout", 0, plan.group, step),
+    keepPlainPrompts: false,
+    includeTags: false,
+  });
+  const byType: Partial<Record<TaskType, SkillText[]>> = {};
+  let [asked, parsed, right] = [0, 0, 0];
+  await Promise.all(
+    trajectories
+      .filter((trajectory) => trajectory.success)
+      .map(async ({ plan, steps }) => {
+        const prompt = parts.template.skillPrompt({
+          task: steps[0]!.observation.task,
+          taskType: plan.task.type,
+          success: true,
+          steps: steps.map(({ observation, action, wellFormed }) => ({ observation, action, valid: wellFormed })),
+        });
+        const reply = await parts.policy.sample(parts.tokenizer.chat(prompt), {
+          maxTokens: Math.max(96, parts.template.maxResponseTokens),
+          temperature: options.writerTemperature,
+          seed: seedFor("mining", 0, plan.group),
+          stop: parts.tokenizer.eosTokens,
+        });
+        asked += 1;
+        const [skill] = parts.template.parseSkills(parts.tokenizer.decode(reply.tokens, { skipSpecial: true }));
+        if (!skill) return;
+        parsed += 1;
+        const type = plan.task.type as TaskType;
+        const { conditions, procedures } = skillWordings(type);
+        if (conditions.includes(skill.condition) && procedures.includes(skill.strategy.replace(/; (?:try|search) \S+ first$/, "")))
+          right += 1;
+        byType[type] = [...(byType[type] ?? []), skill];
+      }),
+  );
+  for (const skills of Object.values(byType)) skills.sort((a, b) => (a.strategy + a.condition < b.strategy + b.condition ? -1 : 1));
+  options.onProgress?.(`skills written from ${asked} successes: ${parsed} parse, ${right} are right word for word`);
+  return { parsed: wilson(parsed, asked), right: wilson(right, parsed), byType };
+}
+
+/** `32% [27, 38]`. */
+export function percent({ rate, low, high }: Rate): string {
+  return `${(100 * rate).toFixed(0)}% [${(100 * low).toFixed(0)}, ${(100 * high).toFixed(0)}]`;
+}
+
+const SHORT: Readonly<Record<TaskType, string>> = {
+  pick_and_place_simple: "pick",
+  look_at_obj_in_light: "look",
+  pick_clean_then_place_in_recep: "clean",
+  pick_heat_then_place_in_recep: "heat",
+  pick_cool_then_place_in_recep: "cool",
+  pick_two_obj_and_place: "two",
+};
+
+/** The report as Markdown. `facts` are lines such as command, commit, machine, training time. */
+export function reportMarkdown(report: BaseReport, facts: readonly string[]): string {
+  const { options, arms, written } = report;
+  const names: Readonly<Record<Arm, string>> = {
+    plain: "plain",
+    right: "a right skill",
+    own: "a skill it wrote itself",
+    irrelevant: "a skill for another task",
+    bad: "a skill that recommends a mistake",
+  };
+  const header = ["prompt", "all", ...TASK_TYPES.map((type) => SHORT[type]), "inadmissible", "malformed", "steps"];
+  const row = (arm: Arm): string[] => {
+    const { success, byType, inadmissible, malformed, meanSteps } = arms[arm];
+    const types = TASK_TYPES.map((type) => (byType[type] ? byType[type].rate.toFixed(2) : "-"));
+    const share = (value: number) => `${(100 * value).toFixed(1)}%`;
+    return [names[arm], percent(success), ...types, share(inadmissible), share(malformed), meanSteps.toFixed(1)];
+  };
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const perType = Math.floor(options.games / TASK_TYPES.length);
+  return [
+    "# The tiny base policy",
+    "",
+    "What the shipped base can do before any reinforcement learning, on held-out games (pairs of object and target that training never shows).",
+    "",
+    line(header),
+    line(header.map(() => "---")),
+    ...ARMS.map((arm) => line(row(arm))),
+    "",
+    `Success with 95% Wilson intervals, ${options.games} games a row, ${perType} per task type (columns: success by type), temperature ${options.temperature}, ` +
+      `${options.maxSteps} steps, history ${options.historyLength}, one run. Inadmissible and malformed are shares of steps.`,
+    "",
+    `Skill writing (temperature ${options.writerTemperature}, from ${written.parsed.n} plain successes on training games): ` +
+      `${percent(written.parsed)} of the replies parse, ${percent(written.right)} of those are right word for word.`,
+    "",
+    ...facts.map((fact) => `- ${fact}`),
+    "",
+  ].join("\n");
+}
