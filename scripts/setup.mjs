@@ -236,8 +236,8 @@ function buildTypescript() {
 
 // ---- helpers
 
-/** Runs a tool with its output kept back; one line says what goes on and how long it took. */
-function run(title, command, { missing, failed, shell = false }) {
+/** Runs a tool with its output kept back; one line says what goes on and how long it took. A compiler says last what matters, npm first. */
+function run(title, command, { missing, failed, shell = false, head = false }) {
   const begun = Date.now();
   process.stderr.write(`${title} ... `);
   const result = spawnSync(command[0], command.slice(1), { cwd: root, encoding: "utf8", shell, maxBuffer: 1 << 28 });
@@ -250,7 +250,7 @@ function run(title, command, { missing, failed, shell = false }) {
   if (result.error !== undefined) throw new SetupError(`${failed} (${result.error.message})`);
   if (result.signal !== null) throw new SetupError(`${title} was stopped by ${result.signal}.`);
   const output = `${result.stdout}${result.stderr}`.trimEnd().split("\n");
-  throw new SetupError(failed, output.slice(-60).join("\n"));
+  throw new SetupError(failed, (head ? output.slice(0, 20) : output.slice(-60)).join("\n"));
 }
 
 function readStamp(path) {
