@@ -4,7 +4,7 @@
 import "./check-node.mjs";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os"; // whole: an old Node has no availableParallelism, and is to be told so by check-node.mjs
 import { delimiter, dirname, join, relative } from "node:path";
@@ -126,12 +126,10 @@ function buildNative() {
   const tools = requireTools();
   const content = nativeContent();
 
-  // A build folder that was configured by other tools, or copied from elsewhere, is begun anew.
+  // A build folder that was configured by other tools, copied from elsewhere, or never got to the end, is begun anew.
   const build = join(root, "build");
   const configuration = join(build, ".setup-configuration");
   if (readStamp(configuration) !== tools) rmSync(build, { recursive: true, force: true });
-  mkdirSync(build, { recursive: true });
-  writeFileSync(configuration, tools);
   rmSync(nativeStamp(), { force: true });
 
   const jobs = os.availableParallelism();
@@ -144,6 +142,7 @@ function buildNative() {
   );
   if (!existsSync(addonPath()))
     throw new SetupError(`The native build ended without ${relative(root, addonPath())}: delete build/ and try again.`);
+  writeFileSync(configuration, tools);
   writeFileSync(nativeStamp(), content);
 }
 
