@@ -4,25 +4,19 @@
 // the compiler could leave out of line: the linker keeps one copy of those for the whole program, and it could be the one
 // compiled for an instruction set the machine does not have.
 #include "backend.h"
+#include "cpu/gemm_table.h"
 #include "cpu/kernel_table.h"
 #include "cpu/op_table.h"
 #include "cpu/simd.h"
-#if __has_include("cpu/gemm_table.h")
-#include "cpu/gemm_table.h"
-#endif
 
 namespace siri::cpu::SIRI_ISA {
 
-#if __has_include("cpu/gemm.inl")
-#include "cpu/gemm.inl"
-#endif
-#if __has_include("cpu/head.inl")
-#include "cpu/head.inl"
-#endif
-
 #include "cpu/adamw.inl"
 #include "cpu/attention.inl"
+#include "cpu/attention_backward.inl"
 #include "cpu/embedding.inl"
+#include "cpu/gemm.inl"
+#include "cpu/head.inl"
 #include "cpu/norm.inl"
 #include "cpu/rope.inl"
 #include "cpu/swiglu.inl"
@@ -47,19 +41,9 @@ constexpr OpTable op_table = {
 };
 }  // namespace
 
-#if !__has_include("cpu/head.inl")
-namespace {
-constexpr const GemmTable* gemm_pointer = nullptr;
-}
-#else
-namespace {
-constexpr const GemmTable* gemm_pointer = &gemm_table;
-}
-#endif
-
 #define SIRI_NAME_OF(x) #x
 #define SIRI_NAME(x) SIRI_NAME_OF(x)
 extern const KernelTable table;
-const KernelTable table = {SIRI_NAME(SIRI_ISA), gemm_pointer, &op_table};
+const KernelTable table = {SIRI_NAME(SIRI_ISA), &gemm_table, &op_table};
 
 }  // namespace siri::cpu::SIRI_ISA

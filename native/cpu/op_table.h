@@ -42,7 +42,7 @@ struct OpTable {
                     AttentionShape shape, float* out, int64_t out_stride, float* lse, float* scratch);
   int64_t (*attention_backward_scratch)(AttentionShape shape, int64_t keys);
   // One segment, the query heads of one kv head. dk, dv: position 0 of the segment, all kv heads.
-  void (*attention_backward)(const float* q, int64_t q_stride, const float* out, const float* dout, int64_t out_stride, const float* lse,
+  void (*attention_backward)(const float* q, int64_t q_stride, const float* out, const float* dout, int64_t out_stride,
                              const AttentionSegment& segment, int64_t kv_head, AttentionShape shape, float* dq, int64_t dq_stride,
                              float* dk, float* dv, int64_t kv_stride, float* scratch);
 

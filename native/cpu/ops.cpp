@@ -67,7 +67,8 @@ void rms_norm(ThreadPool& pool, const KernelTable& kernels, const float* x, int6
 void rms_norm_backward(ThreadPool& pool, const KernelTable& kernels, const float* dy, int64_t dy_stride, const float* x, int64_t x_stride,
                        const float* weight, const float* rstd, int64_t rows, int64_t width, float* dx, int64_t dx_stride, bool accumulate,
                        float* dweight) {
-  // One partial sum of dweight a block of kNormBlock rows, added in order of the blocks.
+  // One partial sum of dweight a block of kNormBlock rows, added in order of the blocks, in double: a sum of
+  // short float32 sums is then closer to the truth than one long one.
   const int64_t blocks = (rows + kNormBlock - 1) / kNormBlock;
   thread_local std::vector<float> memory;
   memory.assign(static_cast<size_t>(blocks * width), 0.0f);
@@ -77,8 +78,11 @@ void rms_norm_backward(ThreadPool& pool, const KernelTable& kernels, const float
       kernels.ops->rms_norm_backward(dy, dy_stride, x, x_stride, weight, rstd, b * kNormBlock, std::min(rows, (b + 1) * kNormBlock), width,
                                      dx, dx_stride, accumulate, part + b * width);
   });
-  for (int64_t b = 0; b < blocks; ++b)
-    for (int64_t c = 0; c < width; ++c) dweight[c] += part[b * width + c];
+  for (int64_t c = 0; c < width; ++c) {
+    double sum = dweight[c];
+    for (int64_t b = 0; b < blocks; ++b) sum += part[b * width + c];
+    dweight[c] = static_cast<float>(sum);
+  }
 }
 
 void rope(ThreadPool& pool, const KernelTable& kernels, float* x, int64_t row_stride, int64_t n, int64_t heads, int64_t head_dim,
@@ -117,7 +121,7 @@ void attention(ThreadPool& pool, const KernelTable& kernels, const float* q, int
 }
 
 void attention_backward(ThreadPool& pool, const KernelTable& kernels, const float* q, int64_t q_stride, const float* out, const float* dout,
-                        int64_t out_stride, const float* lse, const AttentionSegment* segments, int64_t count, AttentionShape shape,
+                        int64_t out_stride, const float* /*lse*/, const AttentionSegment* segments, int64_t count, AttentionShape shape,
                         float* dq, int64_t dq_stride, float* const* dk_rows, float* const* dv_rows, int64_t kv_stride) {
   int64_t most_keys = 0;
   for (int64_t s = 0; s < count; ++s) {
@@ -133,8 +137,8 @@ void attention_backward(ThreadPool& pool, const KernelTable& kernels, const floa
     float* space = scratch(floats);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t s = i / shape.kv_heads;
-      kernels.ops->attention_backward(q, q_stride, out, dout, out_stride, lse, segments[s], i % shape.kv_heads, shape, dq, dq_stride,
-                                      dk_rows[s], dv_rows[s], kv_stride, space);
+      kernels.ops->attention_backward(q, q_stride, out, dout, out_stride, segments[s], i % shape.kv_heads, shape, dq, dq_stride, dk_rows[s],
+                                      dv_rows[s], kv_stride, space);
     }
   });
 }

@@ -1,0 +1,119 @@
+// The bench of siri_check: runs an operation on a device, on the same device with other thread counts, and on the twin in
+// reference/ in double and in float32, compares, times and keeps the table. Knows no operation.
+//
+// Rule: with error(x) = max over elements of |x - twin| / max(1, |twin|), a device passes when
+//   error(device) <= error(straightforward float32) + 1e-5.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backend.h"
+
+namespace siri::check {
+
+template <class Real>
+using Outputs = std::vector<std::vector<Real>>;  // one array per output of an operation
+
+struct Options {
+  std::string device = "cpu", isa = "all", filter, inject;
+  int threads = 2;
+  uint64_t seed = 1;
+  bool time = false;
+};
+
+// What a case costs, for the rate that is printed: arithmetic if there is any to speak of, else memory.
+struct Cost {
+  double flops = 0, bytes = 0;
+};
+
+// Times the calls of a device between upload and download; repeats them when the table shall show a median.
+class Clock {
+ public:
+  explicit Clock(bool repeat) : repeat_(repeat) {}
+  void operator()(const std::function<void()>& call);
+  double seconds() const { return seconds_; }
+
+ private:
+  bool repeat_;
+  double seconds_ = 0;
+};
+
+class Check {
+ public:
+  // devices[0] is the one that is checked; the others differ only in their number of threads.
+  Check(const Options& options, std::vector<Backend*> devices) : options_(options), devices_(std::move(devices)) {}
+
+  // run(Backend&, Clock&) -> Outputs<float>: the operation from upload to download.
+  // twin(Real) -> Outputs<Real>: the same in double and float (called with a value of the type).
+  template <class Run, class Twin>
+  Outputs<float> operation(const std::string& name, const std::string& shape, Cost cost, const Run& run, const Twin& twin) {
+    if (!wanted(name)) return {};
+    begin(name, shape, cost);
+    Clock clock(false);
+    Outputs<float> got = run(*devices_[0], clock);
+    perturb(got);
+    compare(got, twin(double()), twin(float()));
+    for (size_t d = 1; d < devices_.size(); ++d) {
+      Clock other(false);
+      same_bits("other thread count", got, run(*devices_[d], other));
+    }
+    if (options_.time) {
+      clock = Clock(true);
+      run(*devices_[0], clock);
+    }
+    end(clock.seconds());
+    return got;
+  }
+
+  // For what has no twin: outputs that must agree bit for bit between two ways to compute them.
+  template <class One, class Other>
+  void agreement(const std::string& name, const std::string& shape, const One& one, const Other& other) {
+    if (!wanted(name)) return;
+    begin(name, shape, {});
+    Outputs<float> got = one(*devices_[0]);
+    perturb(got);
+    same_bits("second way", got, other(*devices_[0]));
+    end(0);
+  }
+
+  // For a condition that is neither: prints `shape` and whether it held.
+  void condition(const std::string& name, const std::string& shape, const std::function<bool(Backend&)>& holds);
+
+  bool wanted(const std::string& name) const;
+  int64_t passed() const { return passed_; }
+  int64_t failed() const { return failed_; }
+  int64_t injected() const { return injected_; }
+  uint64_t seed() const { return options_.seed; }
+
+ private:
+  void begin(const std::string& name, const std::string& shape, Cost cost);
+  void perturb(Outputs<float>& outputs);
+  void compare(const Outputs<float>& got, const Outputs<double>& want, const Outputs<float>& plain);
+  void same_bits(const char* what, const Outputs<float>& a, const Outputs<float>& b);
+  void verdict(bool ok, const std::string& complaint);
+  void end(double seconds);
+
+  Options options_;
+  std::vector<Backend*> devices_;
+  int64_t passed_ = 0, failed_ = 0, injected_ = 0;
+
+  std::string name_, shape_;
+  Cost cost_;
+  double error_ = 0, plain_ = 0;
+  bool compared_ = false;
+  std::vector<std::string> complaints_;
+};
+
+// The cases, one file per family.
+void check_embedding(Check& check);
+void check_norm(Check& check);
+void check_rope(Check& check);
+void check_attention(Check& check);
+void check_swiglu(Check& check);
+void check_adamw(Check& check);
+
+}  // namespace siri::check
