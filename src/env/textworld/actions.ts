@@ -52,7 +52,7 @@ export interface ActionTexts {
   readonly negatedAsked: ReadonlySet<number>;
 }
 
-/** @throws SiriError `grammar_content` when an action has no texts. */
+/** @throws SiriError `GRAMMAR_CONTENT` when an action has no texts. */
 export function compileTexts(layout: Layout, grammar: Grammar, texts: Texts): ActionTexts[] {
   const asked = new Set<number>();
   for (const rules of grammar.rules.values()) {
@@ -66,7 +66,7 @@ export function compileTexts(layout: Layout, grammar: Grammar, texts: Texts): Ac
   }
   return layout.domain.actions.map((action) => {
     const own = grammar.actions.get(action.name);
-    if (!own) throw new SiriError("grammar_content", `grammar: action '${action.name}' of the domain has no template`);
+    if (!own) throw new SiriError("GRAMMAR_CONTENT", `grammar: action '${action.name}' of the domain has no template`);
     const variables = action.parameters.map(({ name }) => name.slice(1));
     const { variables: read, relations } = texts.needs(own.template);
     const textReads = [...relations].filter((relation) => layout.changes(relation));

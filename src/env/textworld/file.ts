@@ -13,30 +13,30 @@ export interface GameFile {
 
 const TEXTS = ["pddl_domain", "pddl_problem", "grammar"] as const;
 
-/** @throws SiriError `game_file` naming the key that is missing or of the wrong kind. */
+/** @throws SiriError `GAME_FILE` naming the key that is missing or of the wrong kind. */
 export function readGameFile(source: string | GameFile): GameFile {
   let value: unknown = source;
   if (typeof source === "string") {
     try {
       value = JSON.parse(source);
     } catch (error) {
-      throw new SiriError("game_file", `not JSON, or cut off: ${(error as Error).message}; a game is a .tw-pddl file`, { cause: error });
+      throw new SiriError("GAME_FILE", `not JSON, or cut off: ${(error as Error).message}; a game is a .tw-pddl file`, { cause: error });
     }
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new SiriError("game_file", `a JSON object with the keys ${TEXTS.join(", ")} was expected`);
+    throw new SiriError("GAME_FILE", `a JSON object with the keys ${TEXTS.join(", ")} was expected`);
   }
   const file = value as Record<string, unknown>;
   for (const key of TEXTS) {
     const text = file[key];
-    if (text === undefined) throw new SiriError("game_file", `key '${key}' is missing; a game needs ${TEXTS.join(", ")}`);
+    if (text === undefined) throw new SiriError("GAME_FILE", `key '${key}' is missing; a game needs ${TEXTS.join(", ")}`);
     if (typeof text !== "string")
-      throw new SiriError("game_file", `key '${key}' must be a text, got ${text === null ? "null" : typeof text}`);
+      throw new SiriError("GAME_FILE", `key '${key}' must be a text, got ${text === null ? "null" : typeof text}`);
   }
   const { solvable = null, walkthrough = null } = file;
-  if (solvable !== null && typeof solvable !== "boolean") throw new SiriError("game_file", `key 'solvable' must be true, false or null`);
+  if (solvable !== null && typeof solvable !== "boolean") throw new SiriError("GAME_FILE", `key 'solvable' must be true, false or null`);
   if (walkthrough !== null && !(Array.isArray(walkthrough) && walkthrough.every((command) => typeof command === "string"))) {
-    throw new SiriError("game_file", `key 'walkthrough' must be a list of commands or null`);
+    throw new SiriError("GAME_FILE", `key 'walkthrough' must be a list of commands or null`);
   }
   return value as GameFile;
 }

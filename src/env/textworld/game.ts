@@ -57,7 +57,7 @@ class ParsedGame implements Game {
 /**
  * @param source the JSON text of a `.tw-pddl` file, or its content.
  * @param name what errors call the game.
- * @throws SiriError `game_file`, `pddl_syntax`, `pddl_content`, `grammar_syntax`, `grammar_content`
+ * @throws SiriError `GAME_FILE`, `PDDL_SYNTAX`, `PDDL_CONTENT`, `GRAMMAR_SYNTAX`, `GRAMMAR_CONTENT`
  */
 export function parseGame(source: string | GameFile, name = "game"): Game {
   return inGame(name, () => {

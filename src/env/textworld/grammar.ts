@@ -36,7 +36,7 @@ const TASK_RULE = /("task"\s*:\s*\[\s*\{\s*"rhs"\s*:\s*)("(?:[^"\\]|\\[\s\S])*")
 const CUT_OUT = "(the task of one game)";
 const skeletons = boundedCache<string, Grammar>(16);
 
-/** @throws SiriError `grammar_syntax`, `grammar_content` */
+/** @throws SiriError `GRAMMAR_SYNTAX`, `GRAMMAR_CONTENT` */
 export function loadGrammar(source: string): GameGrammar {
   const found = [...source.matchAll(TASK_RULE)];
   const only = found[0];
@@ -72,7 +72,7 @@ function tokenize(source: string): Token[] {
     if (!match || match[0].length === 0) {
       const rest = source.slice(i, i + 12).split("\n")[0];
       const why = source.startsWith('"', i) ? "a string that is never closed" : "an unexpected character";
-      throw new SiriError("grammar_syntax", `grammar, line ${line}: ${why} at '${rest}'`);
+      throw new SiriError("GRAMMAR_SYNTAX", `grammar, line ${line}: ${why} at '${rest}'`);
     }
     const [all, block, string] = match;
     if (block !== undefined) tokens.push({ text: block, kind: "block", line });
@@ -83,7 +83,7 @@ function tokenize(source: string): Token[] {
   return tokens;
 }
 
-/** @throws SiriError `grammar_syntax`, `grammar_content` */
+/** @throws SiriError `GRAMMAR_SYNTAX`, `GRAMMAR_CONTENT` */
 export function parseGrammar(source: string): Grammar {
   const tokens = tokenize(source);
   const rules = new Map<string, readonly Rule[]>();
@@ -91,7 +91,7 @@ export function parseGrammar(source: string): Grammar {
   let i = 0;
   const fail = (token: Token | undefined, expected: string): never => {
     const where = token ? `line ${token.line}: '${token.text.slice(0, 40)}'` : "end of text";
-    throw new SiriError("grammar_syntax", `grammar, ${where} where ${expected} was expected`);
+    throw new SiriError("GRAMMAR_SYNTAX", `grammar, ${where} where ${expected} was expected`);
   };
   const expect = (text: string) => {
     if (tokens[i]?.kind !== "word" || tokens[i]?.text !== text) fail(tokens[i], `'${text}'`);
@@ -125,7 +125,7 @@ export function parseGrammar(source: string): Grammar {
       const { template, feedback } = texts;
       if (!template || !feedback) {
         throw new SiriError(
-          "grammar_content",
+          "GRAMMAR_CONTENT",
           `grammar, line ${name.line}: action '${name.text}' has no ${template ? "feedback" : "template"}`,
         );
       }
@@ -139,7 +139,7 @@ function parseJson(text: string, where: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new SiriError("grammar_syntax", `grammar, ${where}: not JSON: ${(error as Error).message}`, { cause: error });
+    throw new SiriError("GRAMMAR_SYNTAX", `grammar, ${where}: not JSON: ${(error as Error).message}`, { cause: error });
   }
 }
 
@@ -147,18 +147,18 @@ function addRules(block: Token, rules: Map<string, readonly Rule[]>): void {
   const where = `block at line ${block.line}`;
   const json = parseJson(block.text.replace(/^[ \t]*#.*$/gm, ""), where);
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw new SiriError("grammar_content", `grammar, ${where}: an object of symbols was expected`);
+    throw new SiriError("GRAMMAR_CONTENT", `grammar, ${where}: an object of symbols was expected`);
   }
   for (const [symbol, list] of Object.entries(json)) {
-    if (!Array.isArray(list)) throw new SiriError("grammar_content", `grammar, ${where}: symbol '${symbol}' needs a list of rules`);
+    if (!Array.isArray(list)) throw new SiriError("GRAMMAR_CONTENT", `grammar, ${where}: symbol '${symbol}' needs a list of rules`);
     rules.set(
       symbol,
       list.map((rule: { rhs?: unknown; condition?: unknown } | null, i) => {
         const owner = `symbol '${symbol}', rule ${i + 1}`;
-        if (typeof rule?.rhs !== "string") throw new SiriError("grammar_content", `grammar, ${where}: ${owner} has no text 'rhs'`);
+        if (typeof rule?.rhs !== "string") throw new SiriError("GRAMMAR_CONTENT", `grammar, ${where}: ${owner} has no text 'rhs'`);
         const { condition } = rule;
         if (condition !== undefined && condition !== null && typeof condition !== "string") {
-          throw new SiriError("grammar_content", `grammar, ${where}: the condition of ${owner} is not a text`);
+          throw new SiriError("GRAMMAR_CONTENT", `grammar, ${where}: the condition of ${owner} is not a text`);
         }
         return { condition: condition?.trim() ? parseQuery(condition, owner) : null, template: parseTemplate(rule.rhs, owner) };
       }),

@@ -3,7 +3,7 @@ import { type ActionTexts, type CompiledAction, type CompiledEffect, compileActi
 import { type GameGrammar, type Grammar, TASK_SYMBOL } from "./grammar.js";
 import { type Layout, layoutOf } from "./layout.js";
 import { displayNames, unnumberedName } from "./names.js";
-import type { Domain, Problem } from "./pddl.js";
+import type { Atom, Domain, Formula, Problem, TypedName } from "./pddl.js";
 import { reachableFacts } from "./reachable.js";
 import { Relation } from "./relation.js";
 import { type Render, Texts, type View } from "./render.js";
@@ -37,10 +37,77 @@ function sharedBy(domain: Domain, grammar: Grammar): Shared {
   return value;
 }
 
+function compileGoal(layout: Layout, tables: Tables, goal: Formula): Machine["goal"] {
+  const compiler = new Compiler(tables);
+  const reads = new Set<number>();
+  predicatesOf(goal, (predicate) => reads.add(layout.world.get(predicate)!));
+  return { test: compiler.test(goal, new Map()), env: compiler.env, reads: [...reads] };
+}
+
+/** The objects of a game. Outside the constructor below, so that nothing keeps the parsed problem alive. */
+class Objects {
+  /** Ids in ascending code-unit order; an object's number is its place here. */
+  readonly ids: readonly string[];
+  readonly numbers: ReadonlyMap<string, number>;
+  /** One mask over objects per type, in the order of the domain's types. */
+  readonly masks: readonly Uint8Array[];
+
+  constructor(domain: Domain, objects: readonly TypedName[]) {
+    const sorted = [...objects].sort((a, b) => (a.name < b.name ? -1 : 1));
+    // Ids are slices of the problem's text; a copy of their own lets that text go.
+    this.ids = sorted.map(({ name }) => Buffer.from(name, "latin1").toString("latin1"));
+    this.numbers = new Map(this.ids.map((id, i) => [id, i]));
+    const lines = sorted.map(({ type }) => domain.types.get(type));
+    this.masks = [...domain.types.keys()].map((type) => Uint8Array.from(lines, (line) => (line?.has(type) ? 1 : 0)));
+  }
+}
+
+class GameTables implements Tables {
+  readonly relationOf: ReadonlyMap<string, number>;
+  private readonly types: readonly string[];
+  private readonly lists: readonly (readonly number[])[];
+
+  constructor(
+    layout: Layout,
+    private readonly objects: Objects,
+    readonly relations: Relations,
+  ) {
+    this.relationOf = layout.world;
+    this.types = [...layout.domain.types.keys()];
+    this.lists = objects.masks.map((mask) => [...mask.keys()].filter((number) => mask[number] === 1));
+  }
+
+  members(type: string): readonly number[] {
+    return this.lists[this.types.indexOf(type)] ?? [];
+  }
+
+  mask(type: string): Uint8Array {
+    return this.objects.masks[this.types.indexOf(type)] ?? new Uint8Array(this.objects.ids.length);
+  }
+
+  numberOf(id: string): number | undefined {
+    return this.objects.numbers.get(id);
+  }
+}
+
+function initialRelations(layout: Layout, { numbers }: Objects, init: readonly Atom[]): Relation[] {
+  const rows = layout.predicates.map((): number[][] => []);
+  for (const { predicate, args } of init) rows[layout.world.get(predicate)!]!.push(args.map((id) => numbers.get(id)!));
+  const world = rows.map((list, i) => Relation.of(layout.arities[i]!, list));
+  const none = rows.map((_, i) => new Relation(layout.arities[i]!));
+  return [...world, ...world, ...none];
+}
+
+/** Numbers of the objects that stand in an initial fact, ascending. */
+function entitiesOf(relations: Relations): number[] {
+  const found = new Set<number>();
+  for (const { data, count, arity } of relations) for (let i = 0; i < count * arity; i++) found.add(data[i]!);
+  return [...found].sort((a, b) => a - b);
+}
+
 export class Machine {
   readonly layout: Layout;
   readonly texts: Texts;
-  /** Ids in ascending code-unit order; an object's number is its place here. */
   readonly ids: readonly string[];
   readonly names: readonly string[];
   /** Objects that stand in an initial fact. */
@@ -50,60 +117,35 @@ export class Machine {
   readonly relations: Relations;
   readonly actions: readonly CompiledAction[];
   readonly goal: { readonly env: Env; readonly test: Test; readonly reads: readonly number[] };
-  readonly intro: Render;
   readonly task: Render | null;
   private readonly tables: Tables;
   private readonly commandTexts: Map<number, string>[];
+  private introText: string | undefined;
   private reachable: Relations | undefined;
 
   constructor(domain: Domain, problem: Problem, { grammar, task }: GameGrammar) {
     const { layout, texts, actions } = sharedBy(domain, grammar);
+    const objects = new Objects(domain, problem.objects);
     this.layout = layout;
     this.texts = texts;
-    const sorted = [...problem.objects].sort((a, b) => (a.name < b.name ? -1 : 1));
-    // Ids are slices of the problem's text; a copy of their own lets that text go.
-    this.ids = sorted.map(({ name }) => Buffer.from(name, "latin1").toString("latin1"));
-    const numbers = new Map(this.ids.map((id, i) => [id, i]));
-    const types = [...domain.types.keys()];
-    const lines = sorted.map(({ type }) => domain.types.get(type));
-    this.masks = types.map((type) => Uint8Array.from(lines, (line) => (line?.has(type) ? 1 : 0)));
-
-    const rows = layout.predicates.map((): number[][] => []);
-    const isEntity = new Uint8Array(this.ids.length);
-    for (const { predicate, args } of problem.init) {
-      const row = args.map((id) => numbers.get(id)!);
-      for (const number of row) isEntity[number] = 1;
-      rows[layout.world.get(predicate)!]!.push(row);
-    }
-    const size = rows.length;
-    const relations = layout.arities.slice(0, size).map((arity, i) => Relation.of(arity, rows[i]!));
-    const none = layout.arities.slice(0, size).map((arity) => new Relation(arity));
-    this.relations = [...relations, ...relations, ...none];
-    this.entities = [...isEntity.keys()].filter((number) => isEntity[number] === 1);
-    const displayed = displayNames(this.entities.map((number) => this.ids[number]!));
-    const names = this.ids.map((id) => (isEntity[numbers.get(id)!] ? "" : unnumberedName(id)));
-    this.entities.forEach((number, i) => {
-      names[number] = displayed[i]!;
-    });
+    this.ids = objects.ids;
+    this.masks = objects.masks;
+    this.relations = initialRelations(layout, objects, problem.init);
+    this.entities = entitiesOf(this.relations);
+    const names = objects.ids.map(unnumberedName);
+    for (const [i, name] of displayNames(this.entities.map((number) => objects.ids[number]!)).entries()) names[this.entities[i]!] = name;
     this.names = names;
-
-    const members = this.masks.map((mask) => [...mask.keys()].filter((number) => mask[number] === 1));
-    const nothing = new Uint8Array(this.ids.length);
-    this.tables = {
-      relationOf: layout.world,
-      relations: this.relations,
-      members: (type) => members[types.indexOf(type)] ?? [],
-      mask: (type) => this.masks[types.indexOf(type)] ?? nothing,
-      numberOf: (id) => numbers.get(id),
-    };
+    this.tables = new GameTables(layout, objects, this.relations);
     this.actions = actions.map((action) => compileAction(layout, this.tables, action));
     this.commandTexts = actions.map(() => new Map());
-    const compiler = new Compiler(this.tables);
-    const reads = new Set<number>();
-    predicatesOf(problem.goal, (predicate) => reads.add(layout.world.get(predicate)!));
-    this.goal = { test: compiler.test(problem.goal, new Map()), env: compiler.env, reads: [...reads] };
-    this.intro = texts.symbol(INTRO_SYMBOL);
+    this.goal = compileGoal(layout, this.tables, problem.goal);
     this.task = task && texts.template(task);
+  }
+
+  /** The text before the first command. */
+  intro(view: View): string {
+    this.introText ??= this.texts.symbol(INTRO_SYMBOL)(view, this.texts.emptyEnv());
+    return this.introText;
   }
 
   /** The task sentence of the grammar, or "" when it has none. */

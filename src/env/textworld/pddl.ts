@@ -77,7 +77,7 @@ class Reader {
   ) {}
 
   fail(list: SexprList, message: string): never {
-    throw new SiriError("pddl_content", `${at(this.where, list.line)}: ${message}`);
+    throw new SiriError("PDDL_CONTENT", `${at(this.where, list.line)}: ${message}`);
   }
 
   list(node: Sexpr | undefined, parent: SexprList, what: string): SexprList {
@@ -237,7 +237,7 @@ function typeTable(declared: readonly TypedName[]): Map<string, ReadonlySet<stri
   return types;
 }
 
-/** @throws SiriError `pddl_syntax`, `pddl_content` */
+/** @throws SiriError `PDDL_SYNTAX`, `PDDL_CONTENT` */
 export function parseDomain(source: string, where = "pddl_domain"): Domain {
   const predicates = new Map<string, number>();
   const reader = new Reader(where, predicates);
@@ -272,7 +272,7 @@ export function parseDomain(source: string, where = "pddl_domain"): Domain {
   return { name, types: typeTable(types), predicates, constants, actions: actions.map((a) => reader.action(a)) };
 }
 
-/** @throws SiriError `pddl_syntax`, `pddl_content` (undeclared predicates, objects, wrong argument counts, no goal) */
+/** @throws SiriError `PDDL_SYNTAX`, `PDDL_CONTENT` (undeclared predicates, objects, wrong argument counts, no goal) */
 export function parseProblem(source: string, domain: Domain, where = "pddl_problem"): Problem {
   const reader = new Reader(where, domain.predicates);
   const { sections } = reader.define(parseSexpr(source, where), "problem");
@@ -301,8 +301,8 @@ export function parseProblem(source: string, domain: Domain, where = "pddl_probl
         reader.fail(section, `unknown section '${String(section.items[0])}' of a problem`);
     }
   }
-  if (!init) throw new SiriError("pddl_content", `${where}: section ':init' is missing`);
-  if (!goal) throw new SiriError("pddl_content", `${where}: section ':goal' is missing`);
+  if (!init) throw new SiriError("PDDL_CONTENT", `${where}: section ':init' is missing`);
+  if (!goal) throw new SiriError("PDDL_CONTENT", `${where}: section ':goal' is missing`);
 
   const declared = new Set(objects.map((object) => object.name));
   const checkTerms = (list: SexprList, args: readonly Term[]) => {

@@ -46,6 +46,27 @@ function comesBefore(a: Command, b: Command): boolean {
   return i >= 0 && a.params[i]! < b.params[i]!;
 }
 
+/** Two lists without repeats, ascending by text, as one. */
+function merge(a: readonly Command[], b: readonly Command[]): readonly Command[] {
+  if (a.length === 0 || byText(a[a.length - 1]!, b[0]!) < 0) return a.concat(b);
+  const out: Command[] = [];
+  let i = 0;
+  let k = 0;
+  while (i < a.length && k < b.length) {
+    const order = byText(a[i]!, b[k]!);
+    if (order < 0) out.push(a[i++]!);
+    else if (order > 0) out.push(b[k++]!);
+    else {
+      out.push(comesBefore(a[i]!, b[k]!) ? a[i]! : b[k]!);
+      i++;
+      k++;
+    }
+  }
+  while (i < a.length) out.push(a[i++]!);
+  while (k < b.length) out.push(b[k++]!);
+  return out;
+}
+
 export class FastPlay implements Play, View {
   observation: string;
   won: boolean;
@@ -73,7 +94,7 @@ export class FastPlay implements Play, View {
     this.names = machine.names;
     this.masks = machine.masks;
     this.task = machine.task;
-    this.observation = machine.intro(this, machine.texts.emptyEnv());
+    this.observation = machine.intro(this);
     this.won = machine.goal.test(this.relations, machine.goal.env);
   }
 
@@ -177,17 +198,13 @@ export class FastPlay implements Play, View {
     }
     this.fresh = true;
     if (!stale) return;
-    const commands: Command[] = [];
-    for (const command of this.found.flatMap((each) => each.commands).sort(byText)) {
-      const last = commands[commands.length - 1];
-      if (last?.text !== command.text) commands.push(command);
-      else if (comesBefore(command, last)) commands[commands.length - 1] = command;
-    }
+    const lists = this.found.map((each) => each.commands).filter((list) => list.length > 0);
+    const commands = lists.sort((a, b) => byText(a[0]!, b[0]!)).reduce(merge, []);
     this.commands = commands;
     this.texts = commands.map((command) => command.text);
   }
 
-  private search(index: number): Command[] {
+  private search(index: number): readonly Command[] {
     const action = this.machine.actions[index]!;
     const { env, isIdle } = action;
     const out: Command[] = [];
@@ -198,6 +215,13 @@ export class FastPlay implements Play, View {
       out.push({ text: this.machine.commandText(index, params, this), action: index, params });
       return false;
     });
-    return out.sort(byText);
+    // Several solutions can be one command: by other witnesses of an `exists`, or by parameters that the text does not show.
+    const unique: Command[] = [];
+    for (const command of out.sort(byText)) {
+      const last = unique[unique.length - 1];
+      if (last?.text !== command.text) unique.push(command);
+      else if (comesBefore(command, last)) unique[unique.length - 1] = command;
+    }
+    return unique;
   }
 }

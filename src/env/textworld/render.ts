@@ -77,7 +77,7 @@ export class Texts {
     return this.symbols.has(symbol);
   }
 
-  /** The text of a symbol. @throws SiriError `grammar_content` when rendered without a rule. */
+  /** The text of a symbol. @throws SiriError `GRAMMAR_CONTENT` when rendered without a rule. */
   symbol(name: string): Render {
     if (name === TASK_SYMBOL) {
       const general = this.symbols.get(name);
@@ -85,7 +85,7 @@ export class Texts {
     }
     return (view, env) => {
       if (++view.depth > DEPTH_LIMIT) {
-        throw new SiriError("grammar_content", `grammar: symbol '${name}' refers to itself without end`);
+        throw new SiriError("GRAMMAR_CONTENT", `grammar: symbol '${name}' refers to itself without end`);
       }
       const text = (this.symbols.get(name) ?? this.unknown(name))(view, env);
       view.depth--;
@@ -94,7 +94,7 @@ export class Texts {
   }
 
   private unknown(name: string): never {
-    throw new SiriError("grammar_content", `grammar: no rules for symbol '#${name}#'`);
+    throw new SiriError("GRAMMAR_CONTENT", `grammar: no rules for symbol '#${name}#'`);
   }
 
   private rules(name: string, rules: readonly Rule[]): Render {
@@ -105,7 +105,7 @@ export class Texts {
     const any = () => true;
     return (view, env) => {
       for (const { match, render } of compiled) if (!match || match(view, env, any)) return render(view, env);
-      throw new SiriError("grammar_content", `grammar: no rule of symbol '#${name}#' applies`);
+      throw new SiriError("GRAMMAR_CONTENT", `grammar: no rule of symbol '#${name}#' applies`);
     };
   }
 
@@ -168,7 +168,7 @@ export class Texts {
     const read = (env: Env): number => {
       const value = env[slot];
       if (value === undefined || value < 0) {
-        throw new SiriError("grammar_content", `grammar: variable '${variable}' is used where nothing binds it`);
+        throw new SiriError("GRAMMAR_CONTENT", `grammar: variable '${variable}' is used where nothing binds it`);
       }
       return value;
     };

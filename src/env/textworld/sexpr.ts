@@ -20,7 +20,7 @@ export function at(where: string, line: number): string {
 /**
  * Reads the first list of a text; what follows it must be blank or comments.
  * @param where name of the text in errors (`pddl_domain`).
- * @throws SiriError `pddl_syntax`
+ * @throws SiriError `PDDL_SYNTAX`
  */
 export function parseSexpr(source: string, where: string): SexprList {
   const text = source.toLowerCase();
@@ -34,7 +34,7 @@ export function parseSexpr(source: string, where: string): SexprList {
     if (!separates) {
       if (c > 126 || c < 32) {
         throw new SiriError(
-          "pddl_syntax",
+          "PDDL_SYNTAX",
           `${at(where, line)}: character U+${c.toString(16).padStart(4, "0")} outside a comment; PDDL is ASCII`,
         );
       }
@@ -47,20 +47,20 @@ export function parseSexpr(source: string, where: string): SexprList {
       const top = open[open.length - 1];
       if (top === undefined) {
         throw new SiriError(
-          "pddl_syntax",
+          "PDDL_SYNTAX",
           `${at(where, line)}: '${token}' ${root ? "after the end of the definition" : "where '(' was expected"}`,
         );
       }
       top.items.push(token);
     }
     if (c === 40) {
-      if (root && open.length === 0) throw new SiriError("pddl_syntax", `${at(where, line)}: a second '(' after the end of the definition`);
+      if (root && open.length === 0) throw new SiriError("PDDL_SYNTAX", `${at(where, line)}: a second '(' after the end of the definition`);
       const list = { items: [], line };
       open[open.length - 1]?.items.push(list);
       open.push(list);
       root ??= list;
     } else if (c === 41) {
-      if (open.pop() === undefined) throw new SiriError("pddl_syntax", `${at(where, line)}: ')' without '('`);
+      if (open.pop() === undefined) throw new SiriError("PDDL_SYNTAX", `${at(where, line)}: ')' without '('`);
     } else if (c === 59) {
       const end = text.indexOf("\n", i);
       i = (end < 0 ? text.length : end) - 1;
@@ -72,10 +72,10 @@ export function parseSexpr(source: string, where: string): SexprList {
   if (unclosed) {
     const what = typeof unclosed.items[0] === "string" ? ` '(${unclosed.items[0]}'` : "";
     throw new SiriError(
-      "pddl_syntax",
+      "PDDL_SYNTAX",
       `${at(where, unclosed.line)}: the list${what} is never closed; the text is cut off or a ')' is missing`,
     );
   }
-  if (!root) throw new SiriError("pddl_syntax", `${where}: empty, expected '(define ...)'`);
+  if (!root) throw new SiriError("PDDL_SYNTAX", `${where}: empty, expected '(define ...)'`);
   return root;
 }

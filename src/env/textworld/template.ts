@@ -41,7 +41,7 @@ const LEAD = /^(?:\s+|\/\/[^\n]*)*/;
 
 /**
  * @param owner what the text belongs to, for errors.
- * @throws SiriError `grammar_content` when an expression or a query cannot be read.
+ * @throws SiriError `GRAMMAR_CONTENT` when an expression or a query cannot be read.
  */
 export function parseTemplate(text: string, owner: string): Template {
   const pieces: Piece[] = [];
@@ -76,7 +76,7 @@ function parseExpression(text: string, owner: string): Expression {
   if (symbol) return { op: "symbol", name: symbol[1]! };
   const fail = (what: string): never => {
     throw new SiriError(
-      "grammar_content",
+      "GRAMMAR_CONTENT",
       `grammar, ${owner}: ${what} in the expression '${text}'; x.name, x.id, x.definite, x.indefinite, 'text', + and or are supported`,
     );
   };
@@ -113,13 +113,13 @@ function parseExpression(text: string, owner: string): Expression {
 const LITERAL_QUERY = /^\s*([\w-]+)\s*\(([^()]*)\)\s*$/;
 const ARGUMENT = /^\s*(\w+)\s*(?::\s*(\S+)\s*)?$/;
 
-/** @throws SiriError `grammar_content` */
+/** @throws SiriError `GRAMMAR_CONTENT` */
 export function parseQuery(text: string, owner: string): Query {
   return text.split("&").map((part) => {
     const match = LITERAL_QUERY.exec(part);
     const args = match?.[2]?.trim() ? match[2].split(",").map((arg) => ARGUMENT.exec(arg)) : [];
     if (!match || args.includes(null)) {
-      throw new SiriError("grammar_content", `grammar, ${owner}: '${part.trim()}' is not a query; write predicate(x:type, y:type) & ...`);
+      throw new SiriError("GRAMMAR_CONTENT", `grammar, ${owner}: '${part.trim()}' is not a query; write predicate(x:type, y:type) & ...`);
     }
     return { predicate: match[1]!, args: args.map((arg) => ({ variable: arg![1]!, type: arg![2] ?? null })) };
   });

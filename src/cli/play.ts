@@ -1,0 +1,134 @@
+/**
+ * `siri play`: one text game on the terminal, or as JSON lines for programs. Works on the engine itself, not on an environment, so the
+ * list of commands is the engine's whole list (`help` included) and play goes on after a win.
+ */
+import { existsSync } from "node:fs";
+import type { Readable, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { StringDecoder } from "node:string_decoder";
+import type { Command } from "commander";
+import { readGame } from "../env/alfworld/index.js";
+import { type Game, type Play, parseGame } from "../env/textworld/index.js";
+
+export interface PlayOptions {
+  readonly game: Game;
+  /** One JSON object per line, `{obs, admissible, won, score, done}`: the first observation, then one for every line of input. */
+  readonly json: boolean;
+}
+
+interface Flags {
+  readonly env: string;
+  readonly game: string;
+  readonly json?: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command("play")
+    .description("play one text game: on the terminal, or with --json for programs (a command per line in, an object per line out)")
+    .addOption(program.createOption("--env <name>", "what the game is from").choices(["household", "alfworld"]).default("household"))
+    .requiredOption("--game <file>", "a .tw-pddl file; with household also a task of a split, such as train/17")
+    .option("--json", "JSON lines instead of text")
+    .action(async (flags: Flags) => {
+      const game = await findGame(flags.env, flags.game);
+      await runPlay({ game, json: flags.json ?? false }, process.stdin, process.stdout);
+    });
+}
+
+async function findGame(env: string, game: string): Promise<Game> {
+  const task = /^(\w+)\/(\d+)$/.exec(game);
+  if (env !== "household" || !task || existsSync(game)) return readGame(game);
+  const { gameOf, householdTask } = await import("../env/household/index.js");
+  return parseGame(gameOf(householdTask(task[1]!, Number(task[2]))).file, game);
+}
+
+/** Plays until the input ends, `quit` (on the terminal) or nobody reads the output any more. */
+export async function runPlay({ game, json }: PlayOptions, input: Readable, output: Writable): Promise<void> {
+  const talk = json ? new JsonTalk(game.start()) : new TextTalk(game.start());
+  // A reader that goes away in the middle of a write is reported twice: to the pipeline, and to the stream's own listeners.
+  output.on("error", () => {});
+  try {
+    await pipeline(input, (chunks: AsyncIterable<Buffer | string>) => converse(talk, chunks), output, { end: false });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "EPIPE" && code !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
+  }
+}
+
+interface Talk {
+  /** True when the talk wants no more lines. */
+  readonly over: boolean;
+  begin(): string;
+  answer(line: string): string;
+}
+
+/** One piece of output for each piece of input, however many lines it holds. */
+async function* converse(talk: Talk, chunks: AsyncIterable<Buffer | string>): AsyncGenerator<string> {
+  yield talk.begin();
+  const decoder = new StringDecoder("utf8");
+  let rest = "";
+  for await (const chunk of chunks) {
+    // Only the line feed ends a line. All else, a carriage return too, belongs to the command.
+    const lines = (rest + (typeof chunk === "string" ? chunk : decoder.write(chunk))).split("\n");
+    rest = lines.pop()!;
+    let text = "";
+    for (const line of lines) {
+      text += talk.answer(line);
+      if (talk.over) break;
+    }
+    if (text !== "") yield text;
+    if (talk.over) return;
+  }
+  rest += decoder.end();
+  if (rest !== "") yield talk.answer(rest);
+}
+
+class JsonTalk implements Talk {
+  readonly over = false;
+
+  constructor(private readonly play: Play) {}
+
+  begin(): string {
+    return this.line(0);
+  }
+
+  answer(line: string): string {
+    this.play.step(line);
+    return this.line(this.play.score);
+  }
+
+  private line(score: 0 | 1): string {
+    const { observation: obs, admissible, won } = this.play;
+    return `${JSON.stringify({ obs, admissible, won, score, done: won })}\n`;
+  }
+}
+
+class TextTalk implements Talk {
+  over = false;
+
+  constructor(private readonly play: Play) {}
+
+  begin(): string {
+    return `${this.play.observation}\n${this.menu()}`;
+  }
+
+  answer(line: string): string {
+    const typed = line.trim();
+    if (typed === "quit") {
+      this.over = true;
+      return "";
+    }
+    const wasWon = this.play.won;
+    const chosen = /^\d+$/.test(typed) ? this.play.admissible[Number(typed) - 1] : undefined;
+    const feedback = this.play.step(chosen ?? line);
+    const news = this.play.won && !wasWon ? "\nThe task is done. Play goes on until you quit.\n" : "";
+    return `${chosen ? `${chosen}\n` : ""}\n${feedback}\n${news}${this.menu()}`;
+  }
+
+  private menu(): string {
+    const { admissible } = this.play;
+    const width = String(admissible.length).length;
+    const lines = admissible.map((command, i) => `  ${String(i + 1).padStart(width)}  ${command}`);
+    return `\n${lines.join("\n")}\n\nA number, a command, or quit: `;
+  }
+}
