@@ -1,12 +1,14 @@
 // The operations a device implements. The decoder (native/model) is written once over this; cpu/, reference/ and, later,
 // cuda/ implement it. All tensors are float32, row-major and contiguous unless a comment says otherwise; sizes are in
-// elements. "+=" marks outputs that are accumulated into.
+// elements. "+=" marks outputs that are accumulated into. Float tensors and KV pages are device memory; everything else (tokens,
+// positions, indices, segments, targets, sampling, seeds, log-probs, pointer lists) is host memory.
 //
 // Promise of every implementation: an output element is summed in an order that depends on neither the other rows of the
 // call nor the number of threads. (Weight gradients sum over rows: there the order is that of the rows.)
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 
 namespace siri {
@@ -28,10 +30,10 @@ struct AttentionSegment {
 };
 
 struct AttentionShape {
-  int64_t heads;     // query heads, a multiple of kv_heads
+  int64_t heads;  // query heads, a multiple of kv_heads
   int64_t kv_heads;
   int64_t head_dim;
-  float scale;       // 1 / sqrt(head_dim)
+  float scale;  // 1 / sqrt(head_dim)
 };
 
 // How the distribution of a row was shaped when it was sampled; log-prob and entropy are those of that distribution.
@@ -51,6 +53,13 @@ using TokenLoss =
 // The same for a loss that reads the student's logits and a teacher's: given both rows [chunk, vocab], overwrites the student's
 // logits with d loss / d logits.
 using LogitLoss = std::function<void(int64_t begin, int64_t end, const float* logprob, float* logits, const float* teacher_logits)>;
+
+// Divergence of a student's distribution to a teacher's, both at `temperature`. jsd mixes m = beta * teacher + (1 - beta) * student.
+struct DivergenceSpec {
+  enum class Kind { kForwardKl, kReverseKl, kJsd } kind = Kind::kForwardKl;
+  double beta = 0.5;
+  double temperature = 1.0;
+};
 
 struct AdamWStep {
   float lr, beta1, beta2, eps, weight_decay;
@@ -81,6 +90,12 @@ class Backend {
   virtual void gather_rows(const float* x, const int32_t* index, int64_t n, int64_t width, float* y) = 0;
   virtual void scatter_add_rows(const float* y, const int32_t* index, int64_t n, int64_t width, float* x) = 0;
 
+  // Row i of x (x_stride between rows) goes to rows[i], `width` elements each: new keys and values go to their cache pages.
+  // This body is for devices whose memory the host can write.
+  virtual void store_rows(const float* x, int64_t x_stride, int64_t n, int64_t width, float* const* rows) {
+    for (int64_t i = 0; i < n; ++i) std::memcpy(rows[i], x + i * x_stride, static_cast<size_t>(width) * sizeof(float));
+  }
+
   // y = x / sqrt(mean(x^2) + eps) * weight over the last dimension; rstd [rows]. y may alias x only when rstd consumers do not
   // need x. Used for layer norms (rows = tokens) and for q/k norms (rows = tokens * heads, row stride given).
   virtual void rms_norm(const float* x, int64_t x_stride, const float* weight, int64_t rows, int64_t width, float eps, float* y,
@@ -95,16 +110,16 @@ class Backend {
   virtual void linear(const float* x, int64_t x_stride, const float* weight, const float* bias, const float* residual, int64_t n,
                       int64_t in, int64_t out, float* y, int64_t y_stride) = 0;
   // dx [n, in] = (accumulate ? dx : 0) + dy [n, out] * weight [out, in]
-  virtual void linear_backward_input(const float* dy, int64_t dy_stride, const float* weight, int64_t n, int64_t in, int64_t out,
-                                     float* dx, int64_t dx_stride, bool accumulate) = 0;
+  virtual void linear_backward_input(const float* dy, int64_t dy_stride, const float* weight, int64_t n, int64_t in, int64_t out, float* dx,
+                                     int64_t dx_stride, bool accumulate) = 0;
   // dweight [out, in] += dy^T x;  dbias [out] += column sums of dy (dbias may be null)
   virtual void linear_backward_weight(const float* dy, int64_t dy_stride, const float* x, int64_t x_stride, int64_t n, int64_t in,
                                       int64_t out, float* dweight, float* dbias) = 0;
 
   // Rotates pairs (d, d + head_dim / 2) in place (Hugging Face layout). cos, sin: [max_position, head_dim / 2].
   // x: n rows of `heads` heads, row_stride elements between rows. inverse = the backward pass.
-  virtual void rope(float* x, int64_t row_stride, int64_t n, int64_t heads, int64_t head_dim, const int32_t* positions,
-                    const float* cos, const float* sin, bool inverse) = 0;
+  virtual void rope(float* x, int64_t row_stride, int64_t n, int64_t heads, int64_t head_dim, const int32_t* positions, const float* cos,
+                    const float* sin, bool inverse) = 0;
 
   // Causal attention. q, out: rows of heads * head_dim with the given strides; lse [rows, heads] (log-sum-exp of the scaled
   // scores, may be null when no backward follows).
@@ -129,8 +144,12 @@ class Backend {
                           int64_t width, int64_t vocab, const TokenLoss& loss, float* logprob, float* entropy, float* dhidden,
                           float* dhead) = 0;
   // Distillation through the head: teacher [n, width] is the teacher's hidden state under the same head, no gradient to it.
-  virtual void head_distill(const float* hidden, const float* teacher, const float* head, const int32_t* target, int64_t n,
-                            int64_t width, int64_t vocab, const LogitLoss& loss, float* logprob, float* dhidden, float* dhead) = 0;
+  virtual void head_distill(const float* hidden, const float* teacher, const float* head, const int32_t* target, int64_t n, int64_t width,
+                            int64_t vocab, const LogitLoss& loss, float* logprob, float* dhidden, float* dhead) = 0;
+  // For a LogitLoss: value [rows] = divergence of each student row to its teacher row [vocab]; logits are overwritten with
+  // row_scale[i] * d value[i] / d logits. row_scale and value are host memory.
+  virtual void divergence_rows(const DivergenceSpec& spec, const double* row_scale, int64_t rows, int64_t vocab, float* logits,
+                               const float* teacher_logits, double* value) = 0;
   // Draws one token per row: token [n], logprob [n]. temperature 0 in `sampling` = arg max (lowest id on a tie), log-prob at
   // temperature 1. Random numbers: uniform(seed[i], 0, position[i]).
   virtual void head_sample(const float* hidden, const float* head, const RowSampling* sampling, const uint64_t* seed,

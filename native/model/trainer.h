@@ -1,0 +1,75 @@
+// Scoring, training and the optimiser step over rows, cut into micro-batches bounded by tokens. Every normaliser is computed over
+// all rows of the call before the first micro-batch, so the cut changes no mean. Knows nothing of sampling and threads.
+#pragma once
+#include <atomic>
+#include <functional>
+#include <vector>
+
+#include "model/decoder.h"
+#include "model/losses.h"
+#include "model/rows.h"
+
+namespace siri {
+
+struct ScoreResult {
+  std::vector<float> logprobs, entropies;  // per response token, rows end to end
+};
+
+struct TrainResult {
+  LossParts parts;
+  int64_t total_tokens = 0;     // run through the engine
+  std::vector<float> logprobs;  // per response token, rows end to end
+};
+
+struct AdamWOptions {
+  float lr = 0, beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f, weight_decay = 0;
+  double max_grad_norm = 0;  // 0: no clipping
+};
+
+struct UpdateResult {
+  double grad_norm = 0;
+  int64_t step = 0;
+};
+
+class Trainer {
+ public:
+  Trainer(Backend& backend, const DecoderConfig& config, Weights& weights, Decoder& decoder, Workspace& forward, Workspace& train,
+          int64_t max_batch_tokens);
+
+  ScoreResult score(const RowSet& rows, const std::atomic<bool>& aborted);
+  // Adds to the gradients. When it throws (abort, a loss that is not finite) all gradients are cleared.
+  TrainResult train(const RowSet& rows, const LossSpec& loss, const std::atomic<bool>& aborted);
+  // Applies and clears the gradients. Throws NumericError (weights and gradients as they were) when their norm is not finite, and
+  // an error with code SIRI_STATE when nothing was trained since the last update.
+  UpdateResult update(const AdamWOptions& options);
+  void zero_gradients();
+
+  bool has_gradients() const { return has_gradients_; }
+  int64_t step() const { return step_; }
+  void set_step(int64_t step) { step_ = step; }
+  int64_t trained_tokens() const { return trained_tokens_; }
+
+ private:
+  // Packs rows from `first` on into batch_ and returns the row after the last one taken.
+  int64_t pack(const RowSet& rows, int64_t first, bool with_prompt);
+  void collect_targets(const RowSet& rows, int64_t first, int64_t last, bool with_prompt);
+
+  Backend& backend_;
+  const DecoderConfig& config_;
+  Weights& weights_;
+  Decoder& decoder_;
+  Workspace& forward_;
+  Workspace& train_;
+  int64_t max_batch_tokens_;
+  bool has_gradients_ = false;
+  int64_t step_ = 0;
+  int64_t trained_tokens_ = 0;
+
+  // Reused between micro-batches.
+  PackedBatch batch_, teacher_;
+  std::vector<int32_t> targets_;
+  std::vector<RowSampling> sampling_;
+  std::vector<float> logprobs_, entropies_;
+};
+
+}  // namespace siri

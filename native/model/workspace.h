@@ -1,0 +1,78 @@
+// Activations of one pass in one arena: pointers are laid out for (rows, selected rows) before the pass; the arena grows only
+// when a batch is larger than any before it. Knows the buffers' sizes, not what is computed in them.
+#pragma once
+#include <vector>
+
+#include "backend.h"
+#include "model/config.h"
+
+namespace siri {
+
+// R = rows of the batch; Q = rows with queries: R, or the selected rows in the last layer.
+struct LayerBuffers {
+  float* x;        // (R, hidden) the layer's input
+  float* rstd1;    // (R)
+  float* q;        // (Q, q_dim) rotated
+  float* kv;       // (R, 2 * kv_dim) keys (rotated; raw with q/k norms), then values
+  float* raw_q;    // (Q, q_dim) before the q norm; only with q/k norms
+  float* k;        // (R, kv_dim) normed and rotated keys; only with q/k norms
+  float* rstd_q;   // (Q, heads)
+  float* rstd_k;   // (kv_heads, R)
+  float* attn;     // (Q, q_dim)
+  float* lse;      // (Q, heads)
+  float* mid;      // (Q, hidden) after attention
+  float* rstd2;    // (Q)
+  float* gate_up;  // (Q, 2 * intermediate)
+};
+
+class Workspace {
+ public:
+  enum class Mode { kForward, kTrain };
+
+  Workspace(Backend& backend, const DecoderConfig& config, Mode mode) : backend_(backend), config_(config), mode_(mode) {}
+  ~Workspace();
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
+  // Bytes a pass over `rows` rows, `selected` of them selected, needs.
+  size_t bytes(int64_t rows, int64_t selected);
+  void layout(int64_t rows, int64_t selected);
+  size_t capacity() const { return capacity_; }
+
+  // In forward mode all layers share one set of buffers.
+  const LayerBuffers& layer(int64_t i) const { return layers_[mode_ == Mode::kTrain ? i : 0]; }
+
+  // Scratch of the forward pass.
+  float* normed;      // (R, hidden)
+  float* normed_sel;  // (S, hidden) gathered for the last layer's queries
+  float* x_sel;       // (S, hidden) its residual stream
+  float* act;         // (R, intermediate)
+  float* out;         // (S, hidden) before the final norm
+  float* rstd_out;    // (S)
+  float* hidden;      // (S, hidden) after the final norm
+  // Scratch of the backward pass (kTrain only).
+  float* dhidden;      // (S, hidden)
+  float* dout;         // (S, hidden)
+  float* dx;           // (R, hidden)
+  float* dnormed;      // (R, hidden)
+  float* dnormed_sel;  // (S, hidden)
+  float* dq;           // (R, q_dim)
+  float* dq_raw;       // (R, q_dim) only with q/k norms, else dq
+  float* dk;           // (R, 2 * kv_dim) gradient of rotated keys in its first half; only with q/k norms, else dkv
+  float* dkv;          // (R, 2 * kv_dim)
+  float* dattn;        // (R, q_dim)
+  float* dgate_up;     // (R, 2 * intermediate)
+  float* dact;         // (R, intermediate)
+
+ private:
+  size_t place(char* base, int64_t rows, int64_t selected);
+
+  Backend& backend_;
+  DecoderConfig config_;
+  Mode mode_;
+  char* memory_ = nullptr;
+  size_t capacity_ = 0;
+  std::vector<LayerBuffers> layers_;
+};
+
+}  // namespace siri

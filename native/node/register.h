@@ -1,0 +1,9 @@
+// What the addon exports, family by family.
+#pragma once
+#include <napi.h>
+
+namespace siri::node {
+
+void register_policy(Napi::Env env, Napi::Object exports);
+
+}  // namespace siri::node

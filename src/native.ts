@@ -1,0 +1,232 @@
+/**
+ * The only file that loads the compiled addon, and the types of what it exports. Arguments are checked by the callers in
+ * policy/ and kernels.ts; here is no logic but finding the file.
+ */
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { existsSync } from "node:fs";
+import { SiriError } from "./errors.js";
+
+/** Rows as flat arrays; offsets has one entry more than there are rows. */
+export interface NativeRows {
+  readonly tokens: Int32Array;
+  readonly offsets: Int32Array;
+  readonly responseStart: Int32Array;
+  readonly temperature: Float32Array;
+  readonly topK: Int32Array;
+  readonly topP: Float32Array;
+}
+
+/** Per-token arrays hold one entry per response token, rows end to end. */
+export type NativeLoss =
+  | {
+      readonly kind: "policy";
+      readonly scale: number;
+      readonly mask: Float32Array;
+      readonly advantage: Float32Array;
+      readonly oldLogprobs: Float32Array;
+      readonly refLogprobs?: Float32Array;
+      readonly clipLow: number;
+      readonly clipHigh: number;
+      readonly dualClip: number;
+      readonly klCoef: number;
+      readonly entropyCoef: number;
+      readonly aggregation: string;
+    }
+  | {
+      readonly kind: "weighted-nll";
+      readonly scale: number;
+      readonly mask: Float32Array;
+      readonly weight: Float32Array;
+      /** Negative: the number of mask tokens. */
+      readonly normaliser: number;
+      readonly promptCoef: number;
+    }
+  | {
+      readonly kind: "distill";
+      readonly scale: number;
+      readonly weight: Float32Array;
+      readonly teacher: NativeRows;
+      readonly divergence: string;
+      readonly beta: number;
+      readonly temperature: number;
+    };
+
+/** Every part is present, whatever the loss; those of another kind are 0. */
+export interface NativeTrainResult {
+  readonly loss: number;
+  readonly tokens: number;
+  readonly totalTokens: number;
+  readonly policyLoss: number;
+  readonly kl: number;
+  readonly klMax: number;
+  readonly entropy: number;
+  readonly clipFraction: number;
+  readonly approxKl: number;
+  readonly nll: number;
+  readonly promptNll: number;
+  readonly divergence: number;
+  readonly logprobs: Float32Array;
+}
+
+/** native/model/config.h */
+export interface NativeConfig {
+  readonly layers: number;
+  readonly hidden: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly intermediate: number;
+  readonly vocab: number;
+  readonly maxPositions: number;
+  readonly rmsEps: number;
+  readonly tied: boolean;
+  readonly qkvBias: boolean;
+  readonly qkNorm: boolean;
+  readonly rope: {
+    readonly theta: number;
+    readonly llama3: boolean;
+    readonly factor?: number;
+    readonly lowFreqFactor?: number;
+    readonly highFreqFactor?: number;
+    readonly originalMaxPositions?: number;
+  };
+}
+
+export interface NativeEngineOptions {
+  readonly threads: number;
+  /** "" for the best this machine has. */
+  readonly isa: string;
+  readonly maxBatchTokens: number;
+  readonly kvCacheMiB: number;
+}
+
+export type NativeStore = "weight" | "gradient" | "moment1" | "moment2";
+
+/** Bytes by purpose. Gradients, moments and train activations are taken at the first train() and update(). */
+export interface EngineMemory {
+  readonly weights: number;
+  readonly kvCache: number;
+  readonly gradients: number;
+  readonly moments: number;
+  readonly forwardActivations: number;
+  readonly trainActivations: number;
+}
+
+/** One engine: a thread with its weights (native/model/engine.h). `id` names a call, for abort(). */
+export interface NativeEngine {
+  info(): {
+    readonly device: string;
+    readonly threads: number;
+    readonly cacheTokens: number;
+    readonly parameters: number;
+    readonly memory: EngineMemory;
+  };
+  tensors(): readonly { readonly name: string; readonly shape: readonly number[] }[];
+  stats(): {
+    readonly sampledTokens: number;
+    readonly prefillTokens: number;
+    readonly prefillTokensSaved: number;
+    readonly trainedTokens: number;
+    readonly weightVersion: number;
+  };
+  abort(id: number): void;
+  sample(
+    id: number,
+    request: {
+      readonly prompt: Int32Array;
+      readonly maxTokens: number;
+      readonly temperature: number;
+      readonly topK: number;
+      readonly topP: number;
+      readonly seed: bigint;
+      readonly stop: Int32Array;
+    },
+  ): Promise<{ tokens: Int32Array; logprobs: Float32Array; finish: "stop" | "length" }>;
+  score(id: number, rows: NativeRows): Promise<{ logprobs: Float32Array; entropies: Float32Array }>;
+  train(id: number, rows: NativeRows, loss: NativeLoss): Promise<NativeTrainResult>;
+  update(
+    id: number,
+    options: {
+      readonly lr: number;
+      readonly beta1: number;
+      readonly beta2: number;
+      readonly eps: number;
+      readonly weightDecay: number;
+      readonly maxGradNorm: number;
+    },
+  ): Promise<{ gradNorm: number; step: number }>;
+  zeroGradients(id: number): Promise<void>;
+  read(id: number, store: NativeStore, name: string): Promise<Float32Array>;
+  write(id: number, store: NativeStore, name: string, data: Float32Array): Promise<void>;
+  initialise(id: number, seed: bigint, deviation: number): Promise<void>;
+  step(id: number): Promise<number>;
+  setStep(id: number, step: number): Promise<void>;
+  /** tensors: store, name, store, name, ... in file order. */
+  writeFile(id: number, path: string, header: string, tensors: readonly string[], dtype: string): Promise<void>;
+  close(id: number): Promise<void>;
+}
+
+export interface NativeAddon {
+  readonly Engine: new (config: NativeConfig, options: NativeEngineOptions) => NativeEngine;
+}
+
+let loaded: NativeAddon | undefined;
+
+/** The package's root: the nearest folder above this file that holds a package.json. */
+function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, "package.json")) && dirname(folder) !== folder) folder = dirname(folder);
+  return folder;
+}
+
+/**
+ * Loads the addon once per thread: from the path in SIRI_NATIVE when that is set, else build/Release/siri.node of the package.
+ * Throws SIRI_NATIVE with every place tried and why it failed.
+ */
+export function native(): NativeAddon {
+  if (loaded) return loaded;
+  const override = process.env.SIRI_NATIVE;
+  const places = override ? [override] : [join(packageRoot(), "build", "Release", "siri.node")];
+  const load = createRequire(import.meta.url);
+  const failures: string[] = [];
+  for (const place of places) {
+    try {
+      loaded = load(place) as NativeAddon;
+      return loaded;
+    } catch (error) {
+      const reason = existsSync(place) ? String(error instanceof Error ? error.message : error).split("\n")[0] : "no such file";
+      failures.push(`  ${place}: ${reason}`);
+    }
+  }
+  throw new SiriError(
+    "SIRI_NATIVE",
+    `cannot load the compiled engine. Tried:\n${failures.join("\n")}\nBuild it with: npm run build${override ? " (or unset SIRI_NATIVE)" : ""}`,
+  );
+}
+
+/** Threads of an engine: the option, else SIRI_THREADS, else the number of available cores. */
+export function resolveThreads(option: number | undefined): number {
+  const text = process.env.SIRI_THREADS;
+  const threads = option ?? (text ? Number(text) : availableParallelism());
+  if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
+    throw new SiriError("SIRI_ARGUMENT", `threads (or SIRI_THREADS) is ${option ?? text}; it must be an integer from 1 to 1024`);
+  return threads;
+}
+
+/** Instruction set: the option, else SIRI_ISA, else "" (the best this machine has). */
+export function resolveIsa(option: string | undefined): string {
+  const isa = option ?? process.env.SIRI_ISA ?? "";
+  if (!["", "avx512", "avx2", "portable"].includes(isa))
+    throw new SiriError("SIRI_ARGUMENT", `isa (or SIRI_ISA) is "${isa}"; known are avx512, avx2, portable`);
+  return isa;
+}
+
+/** Turns an error with a `code` thrown by the addon into a SiriError; others pass unchanged. */
+export function fromNative(error: unknown): unknown {
+  if (error instanceof SiriError || !(error instanceof Error) || !("code" in error)) return error;
+  const code = String(error.code);
+  return code.startsWith("SIRI_") ? new SiriError(code, error.message, { cause: error }) : error;
+}

@@ -1,0 +1,312 @@
+/**
+ * The engine's own policy: a Hugging Face folder in memory, sampled and trained by one native engine. Checks arguments, turns rows
+ * into flat arrays and abort signals into flags; knows no text, prompts, environments or algorithms.
+ *
+ * Order of overlapping calls: sampling requests run side by side; score and train run between two of their steps. update() (and
+ * loadOptimiser()) waits until every request made before it is done - those finish with the old weights - and every call made
+ * after it waits for it. A train() that fails or is aborted clears all accumulated gradients.
+ */
+import { copyFile, mkdir, open, readFile, rename } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { SiriError } from "../errors.js";
+import { type EngineMemory, fromNative, native, type NativeEngine, resolveIsa, resolveThreads } from "../native.js";
+import { checkOptimiser, checkSample, flattenLoss, flattenRows, type Limits, splitResponses, toSeed } from "./checks.js";
+import { checkEos, type ModelConfig, parseModelConfig } from "./model-config.js";
+import { safetensorsHeader } from "./safetensors.js";
+import { loadOptimiserTensors, loadWeights } from "./weights.js";
+import type {
+  AdamWOptions,
+  DistillLoss,
+  DistillRow,
+  PolicyHandle,
+  PolicyLoss,
+  PolicyRow,
+  PolicyStats,
+  Row,
+  Sample,
+  SampleOptions,
+  TrainResult,
+  UpdateResult,
+  WeightedLoss,
+  WeightedRow,
+} from "./types.js";
+
+export interface PolicyOptions {
+  /** Default: SIRI_THREADS, else the number of available cores. */
+  readonly threads?: number;
+  /** "avx512", "avx2" or "portable". Default: SIRI_ISA, else the best this machine has. */
+  readonly isa?: string;
+  /** Rows of one forward pass, in tokens; a longer row gets a pass of its own. Default 2048. */
+  readonly maxBatchTokens?: number;
+  /** Memory of the KV cache. Requests wait while it is full. Default 512. */
+  readonly kvCacheMiB?: number;
+}
+
+/** Files beside the weights that save() copies from the folder the policy was loaded from. */
+const COMPANIONS = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "vocab.json",
+  "merges.txt",
+  "added_tokens.json",
+  "special_tokens_map.json",
+  "chat_template.jinja",
+  "generation_config.json",
+];
+
+const FILE_TYPES = { float32: "F32", bfloat16: "BF16", float16: "F16" } as const;
+
+async function readJson(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (e) {
+    throw new SiriError("SIRI_FILE", `cannot read ${path}: ${e instanceof Error ? e.message : String(e)}`, { cause: e });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (e) {
+    throw new SiriError("SIRI_FILE", `${path} is not JSON: ${e instanceof Error ? e.message : String(e)}`, { cause: e });
+  }
+}
+
+async function writeSynced(path: string, text: string): Promise<void> {
+  const file = await open(path, "w");
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+export class Policy implements PolicyHandle {
+  readonly vocabSize: number;
+  readonly maxPositions: number;
+  readonly eosTokens: readonly number[];
+  /** Instruction set the kernels run on, and their threads. */
+  readonly device: string;
+  readonly threads: number;
+  readonly parameters: number;
+  /** Positions the KV cache holds, over all running requests. */
+  readonly cacheTokens: number;
+  /** Planned memory, in bytes. */
+  readonly memory: EngineMemory;
+
+  readonly #config: ModelConfig;
+  readonly #source: string | undefined;
+  readonly #engine: NativeEngine;
+  readonly #tensors: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  readonly #limits: Limits;
+  #nextCall = 1;
+  #closing: Promise<void> | undefined;
+  #lastStats: Omit<PolicyStats, "parameters">;
+
+  private constructor(config: ModelConfig, eosTokens: readonly number[], source: string | undefined, options: PolicyOptions) {
+    const { Engine } = native();
+    const maxBatchTokens = options.maxBatchTokens ?? 2048;
+    const kvCacheMiB = options.kvCacheMiB ?? 512;
+    if (!Number.isInteger(maxBatchTokens) || maxBatchTokens < 1 || maxBatchTokens > 1 << 24)
+      throw new SiriError("SIRI_ARGUMENT", `maxBatchTokens is ${maxBatchTokens}; it must be an integer from 1 to ${1 << 24}`);
+    if (!(kvCacheMiB > 0 && kvCacheMiB <= 1 << 24))
+      throw new SiriError("SIRI_ARGUMENT", `kvCacheMiB is ${kvCacheMiB}; it must be a positive number of MiB`);
+    try {
+      this.#engine = new Engine(config.native, {
+        threads: resolveThreads(options.threads),
+        isa: resolveIsa(options.isa),
+        maxBatchTokens,
+        kvCacheMiB,
+      });
+    } catch (e) {
+      throw fromNative(e);
+    }
+    const info = this.#engine.info();
+    this.#config = config;
+    this.#source = source;
+    this.#tensors = this.#engine.tensors();
+    this.#lastStats = this.#engine.stats();
+    this.vocabSize = config.native.vocab;
+    this.maxPositions = config.native.maxPositions;
+    this.eosTokens = eosTokens;
+    this.device = info.device;
+    this.threads = info.threads;
+    this.parameters = info.parameters;
+    this.cacheTokens = info.cacheTokens;
+    this.memory = info.memory;
+    this.#limits = { vocab: this.vocabSize, maxPositions: this.maxPositions, cacheTokens: this.cacheTokens };
+  }
+
+  /**
+   * Reads a Hugging Face folder: config.json, and model.safetensors or the shards of model.safetensors.index.json.
+   * Throws SIRI_FILE, SIRI_MODEL_CONFIG or SIRI_WEIGHTS naming every file, field or tensor that does not fit.
+   */
+  static async load(dir: string, options: PolicyOptions = {}): Promise<Policy> {
+    const path = join(dir, "config.json");
+    const config = parseModelConfig(await readJson(path), path);
+    const generation = (await readJson(join(dir, "generation_config.json")).catch(() => ({}))) as { eos_token_id?: number | number[] };
+    const eos = generation.eos_token_id;
+    const eosTokens =
+      eos === undefined ? config.eosTokens : checkEos(Array.isArray(eos) ? eos : [eos], config.native.vocab, "generation_config.json");
+    const policy = new Policy(config, eosTokens, resolve(dir), options);
+    try {
+      await loadWeights(dir, policy.#tensors, (name, data) => policy.#write("weight", name, data));
+    } catch (e) {
+      await policy.close();
+      throw e;
+    }
+    return policy;
+  }
+
+  /** A new policy with random weights (normal with deviation initializer_range; norms 1, biases 0), a function of the seed. */
+  static async create(config: unknown, options: PolicyOptions & { readonly seed: number | bigint }): Promise<Policy> {
+    const parsed = parseModelConfig(config, "config");
+    const seed = toSeed(options.seed);
+    const policy = new Policy(parsed, parsed.eosTokens, undefined, options);
+    await policy.#run((id) => policy.#engine.initialise(id, seed, parsed.initializerRange));
+    return policy;
+  }
+
+  async #run<T>(start: (id: number) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (this.#closing) throw new SiriError("SIRI_CLOSED", "the policy is closed; load it again to use it");
+    signal?.throwIfAborted();
+    const id = this.#nextCall++;
+    const abort = () => this.#engine.abort(id);
+    try {
+      const pending = start(id);
+      signal?.addEventListener("abort", abort, { once: true });
+      return await pending;
+    } catch (e) {
+      if (signal?.aborted && e instanceof Error && "code" in e && e.code === "ABORT_ERR") throw signal.reason;
+      throw fromNative(e);
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  #write(store: "weight" | "moment1" | "moment2", name: string, data: Float32Array): Promise<void> {
+    return this.#run((id) => this.#engine.write(id, store, name, data));
+  }
+
+  async sample(prompt: Int32Array | readonly number[], options: SampleOptions): Promise<Sample> {
+    const request = checkSample(prompt, options, this.#limits, this.eosTokens);
+    return this.#run((id) => this.#engine.sample(id, request), options.signal);
+  }
+
+  async score(
+    rows: readonly Row[],
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<{ readonly logprobs: Float32Array[]; readonly entropies: Float32Array[] }> {
+    const flat = flattenRows(rows, this.#limits);
+    const result = await this.#run((id) => this.#engine.score(id, flat), options.signal);
+    return { logprobs: splitResponses(rows, result.logprobs), entropies: splitResponses(rows, result.entropies) };
+  }
+
+  async train(
+    rows: readonly (PolicyRow | WeightedRow | DistillRow)[],
+    loss: PolicyLoss | WeightedLoss | DistillLoss,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<TrainResult> {
+    const flat = flattenRows(rows, this.#limits);
+    const inputs = flattenLoss(rows, loss, this.#limits);
+    const r = await this.#run((id) => this.#engine.train(id, flat, inputs), options.signal);
+    const common = { loss: r.loss, tokens: r.tokens, totalTokens: r.totalTokens, logprobs: splitResponses(rows, r.logprobs) };
+    if (inputs.kind === "policy")
+      return {
+        ...common,
+        policyLoss: r.policyLoss,
+        entropy: r.entropy,
+        clipFraction: r.clipFraction,
+        approxKl: r.approxKl,
+        ...(inputs.refLogprobs ? { kl: r.kl, klMax: r.klMax } : {}),
+      };
+    if (inputs.kind === "weighted-nll") return { ...common, nll: r.nll, ...(inputs.promptCoef > 0 ? { promptNll: r.promptNll } : {}) };
+    return { ...common, divergence: r.divergence };
+  }
+
+  async update(optimiser: AdamWOptions): Promise<UpdateResult> {
+    const checked = checkOptimiser(optimiser);
+    return this.#run((id) => this.#engine.update(id, checked));
+  }
+
+  async zeroGradients(): Promise<void> {
+    return this.#run((id) => this.#engine.zeroGradients(id));
+  }
+
+  async save(dir: string, options: { readonly dtype?: "float32" | "bfloat16" | "float16" } = {}): Promise<void> {
+    const dtype = options.dtype ?? "float32";
+    const type = FILE_TYPES[dtype];
+    if (!type) throw new SiriError("SIRI_ARGUMENT", `dtype is "${dtype}"; known are ${Object.keys(FILE_TYPES).join(", ")}`);
+    await mkdir(dir, { recursive: true });
+    const path = join(dir, "model.safetensors");
+    await this.#writeFile(`${path}.partial`, this.#tensors, "weight", safetensorsHeader(this.#tensors, type, { format: "pt" }), dtype);
+    await rename(`${path}.partial`, path);
+    // Older readers know torch_dtype, newer ones dtype; whichever the folder had is kept.
+    const key = "dtype" in this.#config.raw ? "dtype" : "torch_dtype";
+    await writeSynced(join(dir, "config.json"), `${JSON.stringify({ ...this.#config.raw, [key]: dtype }, null, 2)}\n`);
+    if (!this.#source || resolve(dir) === this.#source) return;
+    for (const name of COMPANIONS)
+      await copyFile(join(this.#source, name), join(dir, name)).catch((e: NodeJS.ErrnoException) => {
+        if (e.code !== "ENOENT") throw new SiriError("SIRI_FILE", `cannot copy ${name} to ${dir}: ${e.message}`, { cause: e });
+      });
+  }
+
+  #writeFile(
+    path: string,
+    tensors: readonly { readonly name: string }[],
+    store: "weight" | "moment1" | "moment2",
+    header: string,
+    dtype: string,
+  ): Promise<void> {
+    const list = tensors.flatMap((t) => [store, t.name]);
+    return this.#run((id) => this.#engine.writeFile(id, path, header, list, dtype));
+  }
+
+  async saveOptimiser(file: string): Promise<void> {
+    const entries = (["moment1", "moment2"] as const).flatMap((store) => this.#tensors.map((t) => ({ store, ...t })));
+    const named = entries.map((e) => ({ name: `${e.store}.${e.name}`, shape: e.shape }));
+    // The engine fills in the step when it writes the file, so that both are of one moment.
+    const header = safetensorsHeader(named, "F32", { format: "siri-optimiser", step: "0".repeat(20) });
+    const list = entries.flatMap((e) => [e.store, e.name]);
+    await this.#run((id) => this.#engine.writeFile(id, `${file}.partial`, header, list, "float32"));
+    await rename(`${file}.partial`, file);
+  }
+
+  async loadOptimiser(file: string): Promise<void> {
+    const step = await loadOptimiserTensors(file, this.#tensors, (store, name, data) => this.#write(store, name, data));
+    await this.#run((id) => this.#engine.setStep(id, step));
+  }
+
+  #named(name: string): string {
+    if (!this.#tensors.some((t) => t.name === name))
+      throw new SiriError("SIRI_ARGUMENT", `no tensor named "${name}" in this model; tensorNames() lists them`);
+    return name;
+  }
+
+  async readTensor(name: string): Promise<Float32Array> {
+    return this.#run((id) => this.#engine.read(id, "weight", this.#named(name)));
+  }
+
+  /** Accumulated gradient; zeros when nothing was trained since the last update. */
+  async readGradient(name: string): Promise<Float32Array> {
+    return this.#run((id) => this.#engine.read(id, "gradient", this.#named(name)));
+  }
+
+  tensorNames(): readonly string[] {
+    return this.#tensors.map((t) => t.name);
+  }
+
+  /** Counters since the policy was made; those of the last moment when it is closed. */
+  stats(): PolicyStats {
+    if (!this.#closing) this.#lastStats = this.#engine.stats();
+    return { ...this.#lastStats, parameters: this.parameters };
+  }
+
+  /** Fails what is unfinished with SIRI_CLOSED and frees the memory. May be called again. */
+  async close(): Promise<void> {
+    if (!this.#closing) {
+      this.#lastStats = this.#engine.stats();
+      this.#closing = this.#engine.close(this.#nextCall++);
+    }
+    return this.#closing;
+  }
+}
