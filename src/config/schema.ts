@@ -26,8 +26,9 @@ const environment = z.strictObject({
 
 const model = z.strictObject({
   path: z.string().min(1).describe("Hugging Face folder of the base policy; relative to the run file. [ours]"),
-  device: z.enum(["cpu", "reference"]).default("cpu").describe("What computes: the fast CPU operations or their plain twins. [ours]"),
   threads: whole().default(0).describe("Threads of the engine; 0 = one per core. Results do not depend on it. [ours]"),
+  maxBatchTokens: count().default(2048).describe("Tokens of one forward pass, which bounds memory; results do not depend on it. [ours]"),
+  kvCacheMiB: z.number().positive().default(512).describe("Memory of the KV cache, MiB; requests wait while it is full. [ours]"),
 });
 
 const agent = z.strictObject({
@@ -56,13 +57,13 @@ const rollout = z.strictObject({
 });
 
 const advantage = z.strictObject({
-  normaliser: z
-    .enum(["mean-std", "mean"])
-    .default("mean-std")
+  normalisation: z
+    .enum(["mean_std_norm", "mean_norm"])
+    .default("mean_std_norm")
     .describe("Divide centred returns by their standard deviation, or by 1. [GiGPO]"),
   episodeStatistics: z
-    .enum(["row", "trajectory"])
-    .default("row")
+    .enum(["rows", "trajectories"])
+    .default("rows")
     .describe("Episode mean and deviation over step rows [code], or over trajectories as the GiGPO paper defines. [code]"),
   gamma: share().default(0.95).describe("Discount of step returns. [GiGPO]"),
   stepWeight: z.number().min(0).default(1).describe("Weight of the step advantage (omega); method grpo sets it to 0. [GiGPO]"),
@@ -71,18 +72,22 @@ const advantage = z.strictObject({
     .min(0)
     .default(0.1)
     .describe("Subtracted from the score and the return of the very step whose action was invalid. [code]"),
-  scale: z.number().positive().default(1).describe("Multiplies every advantage; with `mean` and a reward of 10 use about 0.2. [ours]"),
+  anchorSimilarity: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .nullable()
+    .default(null)
+    .describe("Steps whose anchors are at least this alike share a step group; null = only equal anchors. [code]"),
+  scale: z.number().positive().default(1).describe("Multiplies every advantage; with mean_norm and a reward of 10 use about 0.2. [ours]"),
   pool: z
-    .enum(["joint", "per-arm"])
+    .enum(["joint", "per_arm"])
     .default("joint")
     .describe("Skill arm and plain arm of a task are normalised together or apart (unknown for SIRI). [ours]"),
 });
 
 const update = z.strictObject({
   miniBatchRows: whole().default(256).describe("Step rows per optimiser step, evenly split; 0 = all rows of the iteration. [code]"),
-  microBatchTokens: whole()
-    .default(0)
-    .describe("Tokens per engine call, to bound memory; the gradient is that of the whole mini-batch. 0 = one call. [ours]"),
   epochs: count().default(1).describe("Passes over the rows of an iteration. [code]"),
   shuffle: z
     .boolean()
@@ -273,8 +278,8 @@ export const configSchema = z
   .superRefine((config, context) => {
     const reject = (path: string, message: string) => context.addIssue({ code: "custom", path: path.split("."), message });
     const { rollout, advantage, update, mining, warmup, internalise } = config;
-    if (rollout.groupSize === 1 && advantage.normaliser === "mean-std") {
-      reject("advantage.normaliser", "mean-std needs at least two rollouts per task: raise rollout.groupSize or use mean");
+    if (rollout.groupSize === 1 && advantage.normalisation === "mean_std_norm") {
+      reject("advantage.normalisation", "mean_std_norm needs at least two rollouts per task: raise rollout.groupSize or use mean_norm");
     }
     const mostRows = rollout.groups * rollout.groupSize * config.agent.maxSteps;
     if (update.miniBatchRows > mostRows) {
@@ -284,12 +289,6 @@ export const configSchema = z
       );
     }
     if (update.dualClip !== 0 && update.dualClip <= 1) reject("update.dualClip", "must be above 1, or 0 to switch it off");
-    if (update.microBatchTokens !== 0) {
-      const longest = config.agent.maxPromptTokens + (config.agent.maxResponseTokens ?? 0);
-      if (update.microBatchTokens < longest) {
-        reject("update.microBatchTokens", `one row may hold ${longest} tokens: raise it, or lower agent.maxPromptTokens`);
-      }
-    }
     if (config.method !== "siri") return;
 
     const shown = skillMembers(rollout.groupSize, config.arms.skillFraction);
@@ -314,9 +313,6 @@ export const configSchema = z
       reject("writer.url", "mining.writer is external, but no endpoint is given");
     if (mining.writer === "external" && config.writer.model === "")
       reject("writer.model", "mining.writer is external, but no model is named");
-    if (internalise.enabled && internalise.teacher !== "weighted-nll" && internalise.divisor !== "gated") {
-      reject("internalise.divisor", "applies to teacher weighted-nll; divergences are averaged over gated tokens: use gated");
-    }
     if (!config.bank.validate && internalise.gateUtility && internalise.enabled) {
       reject("internalise.gateUtility", "there is no utility when bank.validate is false: set it to false, too");
     }

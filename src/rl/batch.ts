@@ -1,8 +1,8 @@
 /**
- * Rows of training from trajectories, and their division into mini-batches and engine calls. Every row is used once per pass, none is
+ * Rows of training from trajectories, and their division into mini-batches. Every row is used once per pass, none is
  * repeated to fill a batch. Knows no phase and no optimiser.
  */
-import type { PolicyRow, Row } from "../policy/types.js";
+import type { PolicyRow } from "../policy/types.js";
 import type { Step, Trajectory } from "./trajectory.js";
 
 /** A step in its place: the unit that advantages and losses speak of. */
@@ -43,27 +43,6 @@ export function evenBounds(n: number, parts: number): number[] {
 /** How many mini-batches of at most `size` rows (0: no limit) hold n rows. */
 export function batchCount(n: number, size: number): number {
   return size === 0 ? 1 : Math.max(1, Math.ceil(n / size));
-}
-
-/** Splits rows into runs of at most `tokens` tokens (0: one run); a longer row is a run of its own. */
-export function byTokens<R extends Row>(rows: readonly R[], tokens: number): R[][] {
-  if (tokens === 0) return rows.length === 0 ? [] : [[...rows]];
-  const runs: R[][] = [];
-  let held = Number.POSITIVE_INFINITY;
-  for (const row of rows) {
-    if (held + row.tokens.length > tokens) {
-      runs.push([]);
-      held = 0;
-    }
-    runs.at(-1)!.push(row);
-    held += row.tokens.length;
-  }
-  return runs;
-}
-
-/** Response tokens of rows. */
-export function responseTokens(rows: readonly Row[]): number {
-  return rows.reduce((sum, row) => sum + row.tokens.length - row.responseStart, 0);
 }
 
 /** Share of groups whose members all got the same return: they teach nothing by their episode. */

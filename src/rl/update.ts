@@ -1,7 +1,7 @@
 /**
  * One iteration's optimiser steps: mini-batches, passes, the clipped policy loss with KL to the base policy, and whatever loss a phase
- * adds. No second pass for old log-probs: the sampled ones are the trainer's. Means over a mini-batch are exact however it is cut up.
- * Knows no phase, no skill, no environment.
+ * adds. No second pass for old log-probs: the sampled ones are the trainer's. The engine cuts a call into pieces that fit its memory;
+ * means are over the whole mini-batch all the same. Knows no phase, no skill, no environment.
  */
 import { SiriError } from "../errors.js";
 import type {
@@ -11,24 +11,22 @@ import type {
   PolicyHandle,
   PolicyLoss,
   PolicyRow,
-  Row,
   TrainResult,
   WeightedLoss,
   WeightedRow,
 } from "../policy/types.js";
-import { batchCount, byTokens, evenBounds, responseTokens } from "./batch.js";
+import { batchCount, evenBounds } from "./batch.js";
 import { shuffled } from "./seeds.js";
 
 /** A loss beside the policy loss; its rows are spread evenly over the mini-batches and share their optimiser steps. */
 export interface ExtraLoss<R extends WeightedRow | DistillRow = WeightedRow | DistillRow> {
   readonly rows: readonly R[];
-  /** The loss for one engine call with `part`, a piece of `batch`, the rows of one mini-batch. */
-  loss(part: readonly R[], batch: readonly R[]): WeightedLoss | DistillLoss;
+  /** The loss over the rows that fall into one mini-batch. */
+  loss(batch: readonly R[]): WeightedLoss | DistillLoss;
 }
 
 export interface UpdateSettings {
   readonly miniBatchRows: number;
-  readonly microBatchTokens: number;
   readonly epochs: number;
   readonly shuffle: boolean;
   readonly loss: Omit<PolicyLoss, "kind" | "scale">;
@@ -61,10 +59,7 @@ export interface UpdateStatistics {
   readonly extraLoss: number | null;
 }
 
-/**
- * @param reference the frozen base policy; needed when loss.klCoef > 0
- * @throws SiriError NOT_FINITE when a loss or gradient norm is not a number: the weights of the last checkpoint are good
- */
+/** @param reference the frozen base policy; needed when loss.klCoef > 0 */
 export async function optimise(
   policy: PolicyHandle,
   reference: PolicyHandle | null,
@@ -72,11 +67,11 @@ export async function optimise(
   extra: ExtraLoss | null,
   settings: UpdateSettings,
 ): Promise<UpdateStatistics> {
-  const { signal } = settings;
+  const options = settings.signal ? { signal: settings.signal } : {};
   const withKl = settings.loss.klCoef > 0;
   if (withKl && reference === null)
     throw new SiriError("NO_REFERENCE", "update.klCoef is above 0, but no base policy was opened to compare with.");
-  const full: readonly PolicyRow[] = withKl ? await withReference(reference!, rows, settings) : rows;
+  const full: readonly PolicyRow[] = withKl ? await withReference(reference!, rows, options) : rows;
 
   const batches = batchCount(full.length, settings.miniBatchRows);
   const bounds = evenBounds(full.length, batches);
@@ -86,18 +81,11 @@ export async function optimise(
     const order = settings.shuffle ? shuffled(full.length, settings.seed(epoch)) : null;
     for (let b = 0; b < batches; b++) {
       const batch = range(bounds[b]!, bounds[b + 1]!).map((i) => full[order ? order[i]! : i]!);
-      for (const part of byTokens(batch, settings.microBatchTokens)) {
-        const scale =
-          settings.loss.aggregation === "token-mean" ? responseTokens(part) / responseTokens(batch) : part.length / batch.length;
-        sums.policy(part, await policy.train(part, { kind: "policy", ...settings.loss, scale }, signal ? { signal } : {}), scale);
-      }
+      sums.policy(batch, await policy.train(batch, { kind: "policy", ...settings.loss }, options));
       const extraBatch = extra?.rows.slice(extraBounds[b]!, extraBounds[b + 1]!) ?? [];
       if (extra && extraBatch.length > 0) {
-        for (const part of byTokens(extraBatch, settings.microBatchTokens)) {
-          const loss = extra.loss(part, extraBatch);
-          sums.extra(await policy.train(part, loss, signal ? { signal } : {}), loss.scale ?? 1);
-        }
-        sums.extraBatches++;
+        const loss = extra.loss(extraBatch);
+        sums.extra(await policy.train(extraBatch, loss, options), loss.scale ?? 1);
       }
       const { gradNorm } = await policy.update(settings.optimiser);
       sums.step(gradNorm);
@@ -108,23 +96,20 @@ export async function optimise(
 }
 
 /** Adds the base policy's log-probs to rows. */
-async function withReference(reference: PolicyHandle, rows: readonly PolicyRow[], settings: UpdateSettings): Promise<PolicyRow[]> {
-  const done: PolicyRow[] = [];
-  for (const part of byTokens(rows, settings.microBatchTokens)) {
-    const { logprobs } = await reference.score(part.map(bare), settings.signal ? { signal: settings.signal } : {});
-    part.forEach((row, i) => {
-      done.push({ ...row, refLogprobs: logprobs[i]! });
-    });
-  }
-  return done;
-}
-
-function bare(row: PolicyRow): Row {
-  return {
-    tokens: row.tokens,
-    responseStart: row.responseStart,
-    ...(row.temperature === undefined ? {} : { temperature: row.temperature }),
-  };
+async function withReference(
+  reference: PolicyHandle,
+  rows: readonly PolicyRow[],
+  options: { readonly signal?: AbortSignal },
+): Promise<PolicyRow[]> {
+  const { logprobs } = await reference.score(
+    rows.map(({ tokens, responseStart, temperature }) => ({
+      tokens,
+      responseStart,
+      ...(temperature === undefined ? {} : { temperature }),
+    })),
+    options,
+  );
+  return rows.map((row, i) => ({ ...row, refLogprobs: logprobs[i]! }));
 }
 
 function range(from: number, to: number): number[] {
@@ -138,7 +123,6 @@ export function k3(logprob: number, reference: number): number {
 }
 
 class Sums {
-  extraBatches = 0;
   #loss = 0;
   #policyLoss = 0;
   #entropy = 0;
@@ -152,13 +136,14 @@ class Sums {
   #tokens = 0;
   #totalTokens = 0;
   #extra = 0;
+  #extraBatches = 0;
 
-  policy(rows: readonly PolicyRow[], result: TrainResult, scale: number): void {
+  policy(rows: readonly PolicyRow[], result: TrainResult): void {
     const n = result.tokens;
     this.#tokens += n;
     this.#totalTokens += result.totalTokens;
     this.#loss += result.loss;
-    this.#policyLoss += (result.policyLoss ?? 0) * scale;
+    this.#policyLoss += result.policyLoss ?? 0;
     this.#entropy += (result.entropy ?? 0) * n;
     this.#clipped += (result.clipFraction ?? 0) * n;
     this.#approxKl += (result.approxKl ?? 0) * n;
@@ -173,16 +158,11 @@ class Sums {
   extra(result: TrainResult, scale: number): void {
     this.#totalTokens += result.totalTokens;
     this.#loss += result.loss;
-    this.#extra += result.loss / scale;
+    this.#extra += scale === 0 ? 0 : result.loss / scale;
+    this.#extraBatches++;
   }
 
   step(gradNorm: number): void {
-    if (!Number.isFinite(gradNorm) || !Number.isFinite(this.#loss)) {
-      throw new SiriError(
-        "NOT_FINITE",
-        `Loss ${this.#loss} or gradient norm ${gradNorm} is not a finite number: lower optimiser.lr or raise update.klCoef, then go on from the last checkpoint.`,
-      );
-    }
     this.#norm += gradNorm;
     this.#normMax = Math.max(this.#normMax, gradNorm);
     this.#steps++;
@@ -206,7 +186,7 @@ class Sums {
       optimiserSteps: this.#steps,
       tokens: this.#tokens,
       totalTokens: this.#totalTokens,
-      extraLoss: this.extraBatches === 0 ? null : this.#extra / this.extraBatches,
+      extraLoss: this.#extraBatches === 0 ? null : this.#extra / this.#extraBatches,
     };
   }
 }
