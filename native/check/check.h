@@ -115,5 +115,7 @@ void check_rope(Check& check);
 void check_attention(Check& check);
 void check_swiglu(Check& check);
 void check_adamw(Check& check);
+void check_gemm(Check& check);
+void check_head(Check& check);
 
 }  // namespace siri::check

@@ -75,6 +75,8 @@ void check_isa(const Options& options, const std::string& isa, Tally& tally) {
   siri::check::check_rope(check);
   siri::check::check_attention(check);
   siri::check::check_swiglu(check);
+  siri::check::check_gemm(check);
+  siri::check::check_head(check);
   siri::check::check_adamw(check);
   tally.passed += check.passed();
   tally.failed += check.failed();

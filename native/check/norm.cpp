@@ -25,7 +25,9 @@ void norm(Check& check, int64_t rows, int64_t width, int64_t gap, float scale, b
   const int64_t stride = width + gap;
   Random random(check.seed(), 200 + rows * 7919 + width);
   const std::vector<float> x = random.normals(rows * stride, scale), weight = random.normals(width);
-  const std::vector<float> dy = random.normals(rows * stride), start = random.normals(rows * stride), dstart = random.normals(width);
+  // As the gradient of a mean over rows.
+  const std::vector<float> dy = random.normals(rows * stride, 1.0f / std::sqrt(static_cast<float>(rows + 1)));
+  const std::vector<float> start = random.normals(rows * stride), dstart = random.normals(width);
   std::string shape = size_text("rows", rows) + size_text(" width", width) + size_text(" stride", stride);
   if (scale != 1.0f) shape += scale == 0.0f ? " zeros" : " small";
   const double elements = static_cast<double>(rows) * width;

@@ -1,0 +1,67 @@
+// Runs siri_check, the native program that holds every operation against its double-precision twin, and proves that it can
+// fail. Needs the native build (`npm run build:native`); SIRI_CHECK names the program when it lies elsewhere.
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const program = process.env.SIRI_CHECK ?? resolve(import.meta.dirname, "..", "build", "Release", "siri_check");
+
+// The operations of native/backend.h.
+const operations = [
+  "embed",
+  "embed_backward",
+  "gather_rows",
+  "scatter_add_rows",
+  "store_rows",
+  "rms_norm",
+  "rms_norm_backward",
+  "linear",
+  "linear_backward_input",
+  "linear_backward_weight",
+  "rope",
+  "attention",
+  "attention_backward",
+  "swiglu",
+  "swiglu_backward",
+  "head_score",
+  "head_train",
+  "head_distill",
+  "head_sample",
+  "sum_of_squares",
+  "adamw",
+];
+
+function run(...args: string[]): { status: number | null; lastLine: string; output: string } {
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8" });
+  return { status, lastLine: stdout.trimEnd().split("\n").at(-1) ?? "", output: stdout + stderr };
+}
+
+describe.skipIf(!existsSync(program))(`siri_check (${program}; skipped when it is not built)`, () => {
+  it("passes on every instruction set of this machine", { timeout: 180_000 }, () => {
+    const { status, lastLine, output } = run();
+    expect(output).not.toContain("FAILED");
+    expect(lastLine).toMatch(/^[1-9]\d* passed, 0 failed$/);
+    expect(status).toBe(0);
+    for (const operation of operations) expect(output).toMatch(new RegExp(`^${operation} `, "m"));
+  });
+
+  it.each(operations)("fails when the output of %s is perturbed", { timeout: 60_000 }, (operation) => {
+    const { status, lastLine } = run("--isa", "portable", "--filter", operation, "--inject", operation);
+    expect(lastLine).toMatch(/^\d+ passed, [1-9]\d* failed$/);
+    expect(status).toBe(1);
+  });
+
+  it.each([
+    [["--isa", "sse9"], "unknown instruction set"],
+    [["--inject", "nothing", "--filter", "rope"], "names no operation"],
+    [["--filter", "nothing"], "leaves nothing to check"],
+    [["--threads", "0"], "whole number from 1 to 256"],
+    [["--device", "tpu"], "this build has cpu"],
+    [["--what"], "unknown argument"],
+  ])("refuses %j", { timeout: 60_000 }, (args, message) => {
+    const { status, output } = run(...args);
+    expect(output).toContain(message);
+    expect(status).toBe(2);
+  });
+});
