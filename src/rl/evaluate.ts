@@ -15,6 +15,8 @@ export interface EvaluationOptions {
   /** The first so many tasks; 0 = all. */
   readonly tasks: number;
   readonly temperature: number;
+  /** Another one gives every task other random numbers; default 0, the one all comparisons use. */
+  readonly seed?: number;
   readonly rollout: Pick<
     RolloutSettings,
     "maxSteps" | "historyLength" | "maxPromptTokens" | "maxResponseTokens" | "concurrency" | "environmentTimeout" | "retries"
@@ -84,7 +86,7 @@ export async function evaluate(parts: RolloutParts, taskSet: TaskSet, options: E
   const trajectories = await rollout(parts, plans, {
     ...options.rollout,
     temperature: options.temperature,
-    seed: (plan, step) => seedFor("evaluation", 0, plan.group, step),
+    seed: (plan, step) => seedFor("evaluation", options.seed ?? 0, plan.group, step),
     keepPlainPrompts: false,
     includeTags: false,
     signal: options.signal,
