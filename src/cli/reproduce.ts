@@ -1,0 +1,132 @@
+/**
+ * `siri reproduce`: GRPO, GiGPO and SIRI from the same base policy, at equal rollouts, over several seeds; then a page with the numbers
+ * and a picture of the learning curves. Each run is an ordinary run's folder: what is finished is kept, what was interrupted is resumed.
+ */
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism, cpus, totalmem } from "node:os";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { InvalidArgumentError } from "commander";
+import { loadConfig } from "../config/load.js";
+import type { Config, Method } from "../config/schema.js";
+import type { Comparison } from "../report/markdown.js";
+import { readRun } from "../report/results.js";
+import { withConfig, wholeNumber } from "./options.js";
+import { PACKAGE_ROOT, packageFile, packageVersion } from "./package.js";
+import { trainRun } from "./train.js";
+
+interface Options {
+  readonly env: string;
+  readonly seeds: number;
+  readonly config?: string;
+  readonly set: readonly string[];
+  readonly iterations?: number;
+  readonly methods: readonly Method[];
+  readonly out: string;
+}
+
+export function register(program: Command): void {
+  withConfig(program.command("reproduce"))
+    .description("compare GRPO, GiGPO and SIRI over several seeds; writes docs/results/ENV.md and ENV.svg")
+    .requiredOption("--env <name>", "environment; names the runs and the page, and its run file is configs/ENV-tiny.yaml")
+    .option("--seeds <n>", "number of seeds, counted from 0", wholeNumber(1), 5)
+    .option("--iterations <n>", "iterations of every run, instead of the run file's", wholeNumber(1))
+    .option("--methods <list>", "methods, separated by commas", readMethods, ["grpo", "gigpo", "siri"] as Method[])
+    .option("--out <folder>", "where the page goes", "docs/results")
+    .action(reproduce);
+}
+
+function readMethods(text: string): Method[] {
+  const known: readonly string[] = ["grpo", "gigpo", "siri"];
+  const methods = text.split(",");
+  const wrong = methods.find((method) => !known.includes(method));
+  if (wrong !== undefined) throw new InvalidArgumentError(`There is no method "${wrong}": choose among ${known.join(", ")}.`);
+  return [...new Set(methods)] as Method[];
+}
+
+async function reproduce(options: Options): Promise<void> {
+  // First of all: a missing plotting library is better found before hours of training than after.
+  const { learningCurves } = await import("../report/plot.js");
+  const { comparisonPage } = await import("../report/markdown.js");
+
+  const file = options.config ?? packageFile(`configs/${options.env}-tiny.yaml`);
+  const seeds = Array.from({ length: options.seeds }, (_, seed) => seed);
+  const configFor = (method: Method, seed: number): Config => {
+    const iterations = options.iterations === undefined ? [] : [`iterations=${options.iterations}`];
+    return loadConfig({
+      file,
+      set: [...options.set, ...iterations, `method=${method}`],
+      seed,
+      name: `${options.env}-${method}-seed${seed}`,
+    });
+  };
+  // Every configuration is checked before the first run begins.
+  const planned = options.methods.map((method) => ({ method, configs: seeds.map((seed) => configFor(method, seed)) }));
+  const dirs = new Map<Config, string>();
+  // Seed by seed, so that what is there after an interruption is a comparison already.
+  for (const seed of seeds) {
+    for (const { method, configs } of planned) {
+      const config = configs[seed]!;
+      console.log(`${method}, seed ${seed}:`);
+      const { finished, dir } = await trainRun(config, existsSync(join(config.run.root, config.run.name)));
+      if (!finished) {
+        console.log("Stopped and saved. The same command goes on.");
+        return;
+      }
+      dirs.set(config, dir);
+    }
+  }
+
+  const first = planned[0]!.configs[0]!;
+  const comparison: Comparison = {
+    environment: options.env,
+    seeds,
+    methods: planned.map(({ method, configs }) => ({ method, runs: configs.map((config) => readRun(dirs.get(config)!)) })),
+    iterations: first.iterations,
+    episodes: first.iterations * first.rollout.groups * first.rollout.groupSize,
+    split: first.evaluation.split ?? "default",
+    provenance: provenance(options, file, first),
+  };
+  mkdirSync(options.out, { recursive: true });
+  const page = join(options.out, `${options.env}.md`);
+  writeFileSync(join(options.out, `${options.env}.svg`), `${learningCurves(comparison)}\n`);
+  writeFileSync(page, comparisonPage(comparison, `${options.env}.svg`));
+  console.log(`Done: ${page}`);
+}
+
+/** What somebody else needs to make the same numbers. */
+function provenance(options: Options, file: string, config: Config): Comparison["provenance"] {
+  const flags = [`--env ${options.env}`, `--seeds ${options.seeds}`, `--methods ${options.methods.join(",")}`];
+  if (options.config !== undefined) flags.push(`--config ${options.config}`);
+  if (options.iterations !== undefined) flags.push(`--iterations ${options.iterations}`);
+  for (const set of options.set) flags.push(`--set ${set}`);
+  const weights = createHash("sha256")
+    .update(readFileSync(join(config.model.path, "model.safetensors")))
+    .digest("hex");
+  return [
+    ["command", `\`npm run reproduce -- ${flags.join(" ")}\``],
+    ["run file", file],
+    ["version", `${packageVersion()}, commit ${commit()}`],
+    ["base policy", `model.safetensors, SHA-256 ${weights}`],
+    [
+      "machine",
+      `${cpus()[0]?.model.trim() ?? "unknown processor"}, ${availableParallelism()} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB`,
+    ],
+    ["software", `Node.js ${process.versions.node}, ${process.platform} ${process.arch}`],
+    ["date", new Date().toISOString().slice(0, 10)],
+  ];
+}
+
+/** The commit of this clone, with a note when files differ from it; "unknown" outside of one. */
+function commit(): string {
+  const git = (...args: string[]) =>
+    execFileSync("git", args, { cwd: PACKAGE_ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  try {
+    const changed = git("status", "--porcelain", "--untracked-files=no") !== "";
+    return git("rev-parse", "--short=12", "HEAD") + (changed ? " with local changes" : "");
+  } catch {
+    return "unknown";
+  }
+}
