@@ -46,7 +46,8 @@ export function loadGrammar(source: string): GameGrammar {
     const skeleton = source.slice(0, start) + JSON.stringify(CUT_OUT) + source.slice(end);
     const grammar = skeletons.get(skeleton, () => parseGrammar(skeleton));
     const rules = grammar.rules.get(TASK_SYMBOL);
-    const piece = rules?.length === 1 ? rules[0]!.template[0] : undefined;
+    const rule = rules?.length === 1 ? rules[0]! : undefined;
+    const piece = rule?.condition === null ? rule.template[0] : undefined;
     if (piece?.op === "text" && piece.text === CUT_OUT) {
       return { grammar, task: parseTemplate(parseJson(only[2]!, `symbol '${TASK_SYMBOL}'`) as string, `symbol '${TASK_SYMBOL}'`) };
     }

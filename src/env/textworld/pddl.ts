@@ -304,7 +304,14 @@ export function parseProblem(source: string, domain: Domain, where = "pddl_probl
   if (!init) throw new SiriError("PDDL_CONTENT", `${where}: section ':init' is missing`);
   if (!goal) throw new SiriError("PDDL_CONTENT", `${where}: section ':goal' is missing`);
 
-  const declared = new Set(objects.map((object) => object.name));
+  const declared = new Map<string, string>();
+  for (const { name, type } of objects) {
+    const known = declared.get(name);
+    if (known !== undefined && known !== type) {
+      throw new SiriError("PDDL_CONTENT", `${where}: object '${name}' is declared as ${known} and as ${type}; an object has one type`);
+    }
+    declared.set(name, type);
+  }
   const checkTerms = (list: SexprList, args: readonly Term[]) => {
     for (const term of args) if (!isVariable(term) && !declared.has(term)) reader.fail(list, `undeclared object '${term}'`);
   };
@@ -327,5 +334,5 @@ export function parseProblem(source: string, domain: Domain, where = "pddl_probl
     else formula.parts.forEach(visit);
   };
   visit(goalFormula);
-  return { objects, init: facts, goal: goalFormula };
+  return { objects: Array.from(declared, ([name, type]) => ({ name, type })), init: facts, goal: goalFormula };
 }

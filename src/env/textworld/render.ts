@@ -79,15 +79,12 @@ export class Texts {
 
   /** The text of a symbol. @throws SiriError `GRAMMAR_CONTENT` when rendered without a rule. */
   symbol(name: string): Render {
-    if (name === TASK_SYMBOL) {
-      const general = this.symbols.get(name);
-      return (view, env) => (view.task ?? general ?? this.unknown(name))(view, env);
-    }
     return (view, env) => {
       if (++view.depth > DEPTH_LIMIT) {
         throw new SiriError("GRAMMAR_CONTENT", `grammar: symbol '${name}' refers to itself without end`);
       }
-      const text = (this.symbols.get(name) ?? this.unknown(name))(view, env);
+      const own = name === TASK_SYMBOL ? view.task : null;
+      const text = (own ?? this.symbols.get(name) ?? this.unknown(name))(view, env);
       view.depth--;
       return text;
     };

@@ -1,0 +1,6 @@
+(define (problem morning) (:domain yard)
+ (:objects tom_bar_1 tom_bar_2 - cat fido_bar_1 - dog rake_bar_1 hose_bar_1 - tool north_bar_1 south_bar_1 east_bar_1 - pen)
+ (:init (in tom_bar_1 north_bar_1) (in tom_bar_2 south_bar_1) (in fido_bar_1 north_bar_1) (in rex south_bar_1)
+   (linked north_bar_1 south_bar_1) (linked south_bar_1 east_bar_1) (friends tom_bar_1 fido_bar_1) (ghost rake_bar_1)
+   (held rake_bar_1))
+ (:goal (and (exists (?p - pen) (and (marked ?p) (not (exists (?a - animal) (and (in ?a ?p) (not (wet ?a))))))) (raining))))
