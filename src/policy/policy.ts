@@ -103,20 +103,17 @@ export class Policy implements PolicyHandle {
   #lastStats: Omit<PolicyStats, "parameters">;
 
   private constructor(config: ModelConfig, eosTokens: readonly number[], source: string | undefined, options: PolicyOptions) {
-    const { Engine } = native();
     const maxBatchTokens = options.maxBatchTokens ?? 2048;
     const kvCacheMiB = options.kvCacheMiB ?? 512;
     if (!Number.isInteger(maxBatchTokens) || maxBatchTokens < 1 || maxBatchTokens > 1 << 24)
       throw new SiriError("SIRI_ARGUMENT", `maxBatchTokens is ${maxBatchTokens}; it must be an integer from 1 to ${1 << 24}`);
     if (!(kvCacheMiB > 0 && kvCacheMiB <= 1 << 24))
       throw new SiriError("SIRI_ARGUMENT", `kvCacheMiB is ${kvCacheMiB}; it must be a positive number of MiB`);
+    const threads = resolveThreads(options.threads);
+    const isa = resolveIsa(options.isa);
+    const { Engine } = native();
     try {
-      this.#engine = new Engine(config.native, {
-        threads: resolveThreads(options.threads),
-        isa: resolveIsa(options.isa),
-        maxBatchTokens,
-        kvCacheMiB,
-      });
+      this.#engine = new Engine(config.native, { threads, isa, maxBatchTokens, kvCacheMiB });
     } catch (e) {
       throw fromNative(e);
     }

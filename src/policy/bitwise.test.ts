@@ -1,0 +1,135 @@
+/**
+ * The promise that there is one log-prob: what was recorded when a token was sampled is, bit for bit, what scoring and training
+ * compute for it, whatever the batch, the threads and the state of the cache. And a reply depends on its seed alone.
+ */
+import { expect, it } from "vitest";
+import { bits, goldenCases, goldenDir, random, randomTokens } from "../../test/support/policy.js";
+import { Policy, type PolicyOptions } from "./policy.js";
+import type { Row, Sample, SampleOptions } from "./types.js";
+
+interface Request {
+  readonly prompt: Int32Array;
+  readonly options: SampleOptions;
+}
+
+/** Requests of mixed lengths and settings; many share a prefix, some are equal but for the seed. */
+function requests(count: number, vocab: number): Request[] {
+  const next = random(5);
+  const stems = [20, 33, 64].map((n) => randomTokens(next, n, vocab));
+  return Array.from({ length: count }, (_, i) => {
+    const stem = stems[i % 4];
+    const tail = randomTokens(next, 1 + Math.floor(next() * 30), vocab);
+    const prompt = stem ? Int32Array.from([...stem, ...(i % 5 === 0 ? [] : tail)]) : tail;
+    const [temperature, topK, topP] = (
+      [
+        [1, 0, 1],
+        [0.7, 0, 1],
+        [1.3, 20, 1],
+        [1, 0, 0.9],
+        [0.9, 40, 0.8],
+        [0, 0, 1],
+      ] as const
+    )[i % 6]!;
+    return { prompt, options: { maxTokens: 1 + Math.floor(next() * 40), temperature, topK, topP, stop: [3, 4], seed: 1000 + i } };
+  });
+}
+
+function shuffled<T>(items: readonly T[], seed: number): T[] {
+  const next = random(seed);
+  return items
+    .map((item) => ({ item, key: next() }))
+    .sort((a, b) => a.key - b.key)
+    .map((x) => x.item);
+}
+
+const rowOf = (r: Request, s: Sample): Row => ({
+  tokens: Int32Array.from([...r.prompt, ...s.tokens]),
+  responseStart: r.prompt.length,
+  temperature: r.options.temperature!,
+  topK: r.options.topK!,
+  topP: r.options.topP!,
+});
+
+async function sampleAll(policy: Policy, order: readonly Request[], gaps: boolean): Promise<Map<Request, Sample>> {
+  const found = new Map<Request, Sample>();
+  const running: Promise<void>[] = [];
+  for (const [i, r] of order.entries()) {
+    running.push(policy.sample(r.prompt, r.options).then((s) => void found.set(r, s)));
+    // Let some requests join a batch that is already under way.
+    if (gaps && i % 7 === 6) await new Promise((done) => setTimeout(done, 1));
+  }
+  await Promise.all(running);
+  return found;
+}
+
+it.each(goldenCases)("%s: sampled, scored and trained log-probs have the same bits", async (name) => {
+  const options = (o: PolicyOptions): PolicyOptions => ({ kvCacheMiB: 32, ...o });
+  const first = await Policy.load(goldenDir(name), options({ threads: 1 }));
+  const all = requests(240, first.vocabSize);
+  const reference = new Map<Request, Sample>();
+  // One at a time: no batch at all, a cache that fills up.
+  for (const r of all.slice(0, 60)) reference.set(r, await first.sample(r.prompt, r.options));
+  for (const [r, s] of await sampleAll(first, all.slice(60), false)) reference.set(r, s);
+
+  for (const [threads, maxBatchTokens, seed] of [
+    [1, 2048, 1],
+    [2, 100, 2],
+    [3, 2048, 3],
+  ] as const) {
+    const policy = await Policy.load(goldenDir(name), options({ threads, maxBatchTokens }));
+    for (const warm of [false, true]) {
+      const found = await sampleAll(policy, shuffled(all, seed + (warm ? 10 : 0)), !warm);
+      for (const r of all) {
+        expect([...found.get(r)!.tokens]).toEqual([...reference.get(r)!.tokens]);
+        expect(bits(found.get(r)!.logprobs)).toEqual(bits(reference.get(r)!.logprobs));
+      }
+    }
+    expect(policy.stats().prefillTokensSaved).toBeGreaterThan(1000);
+
+    const order = shuffled(all, 99 + seed);
+    const rows = order.map((r) => rowOf(r, reference.get(r)!));
+    const { logprobs } = await policy.score(rows);
+    const trained = await policy.train(rows, { kind: "weighted-nll", promptCoef: threads === 3 ? 0.5 : 0 });
+    for (const [i, r] of order.entries()) {
+      expect(bits(logprobs[i]!)).toEqual(bits(reference.get(r)!.logprobs));
+      expect(bits(trained.logprobs[i]!)).toEqual(bits(reference.get(r)!.logprobs));
+    }
+    await policy.close();
+  }
+  await first.close();
+});
+
+it("gradients and weights do not depend on the number of threads", async () => {
+  const next = random(8);
+  const rows = Array.from({ length: 40 }, () => ({ tokens: randomTokens(next, 10 + Math.floor(next() * 60), 300), responseStart: 5 }));
+  const results: number[][] = [];
+  for (const threads of [1, 2, 3]) {
+    const policy = await Policy.load(goldenDir("qwen3-tied"), { threads });
+    await policy.train(rows, { kind: "weighted-nll" });
+    const gradients = await Promise.all(policy.tensorNames().map((n) => policy.readGradient(n)));
+    await policy.update({ lr: 1e-3, weightDecay: 0.1, maxGradNorm: 1 });
+    const weights = await Promise.all(policy.tensorNames().map((n) => policy.readTensor(n)));
+    results.push([...gradients, ...weights].flatMap((t) => bits(t)));
+    await policy.close();
+  }
+  expect(results[1]).toEqual(results[0]);
+  expect(results[2]).toEqual(results[0]);
+});
+
+it("an update makes cached prefixes stale", async () => {
+  const policy = await Policy.load(goldenDir("qwen2-tied"));
+  const prompt = randomTokens(random(4), 100, policy.vocabSize);
+  const options = { maxTokens: 8, seed: 1, stop: [] };
+  await policy.sample(prompt, options);
+  const before = policy.stats().prefillTokensSaved;
+  await policy.sample(prompt, options);
+  expect(policy.stats().prefillTokensSaved - before).toBe(96);
+  await policy.train([{ tokens: prompt, responseStart: 1 }], { kind: "weighted-nll" });
+  await policy.update({ lr: 1e-2 });
+  const saved = policy.stats().prefillTokensSaved;
+  const after = await policy.sample(prompt, options);
+  expect(policy.stats().prefillTokensSaved).toBe(saved);
+  const row = { tokens: Int32Array.from([...prompt, ...after.tokens]), responseStart: prompt.length };
+  expect(bits((await policy.score([row])).logprobs[0]!)).toEqual(bits(after.logprobs));
+  await policy.close();
+});
