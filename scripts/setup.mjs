@@ -99,7 +99,8 @@ export function addonPath() {
 /** The check program of the native engine, or null when the build has none. */
 export function checkProgram() {
   const name = windows ? "siri_check.exe" : "siri_check";
-  return [join(root, "build", name), join(root, "build", "Release", name)].find((path) => existsSync(path)) ?? null;
+  const path = join(root, "build", "Release", name);
+  return existsSync(path) ? path : null;
 }
 
 function nativeStamp() {

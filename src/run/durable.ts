@@ -98,10 +98,12 @@ async function moveAside(target: string): Promise<string | null> {
   }
 }
 
-/** Removes what an interrupted write left in a folder. */
-export async function removeTemporaries(folder: string): Promise<void> {
-  for (const name of await readdir(folder).catch(() => [] as string[])) {
-    if (name.startsWith(TEMPORARY)) await rm(join(folder, name), { recursive: true, force: true });
+/** Removes what interrupted writes left in a folder, with `deep` also in those below it. */
+export async function removeTemporaries(folder: string, deep = false): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.name.startsWith(TEMPORARY)) await rm(path, { recursive: true, force: true });
+    else if (deep && entry.isDirectory()) await removeTemporaries(path, true);
   }
 }
 

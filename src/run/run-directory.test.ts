@@ -123,11 +123,12 @@ describe("beginning and resuming", () => {
     const dir = await runWith(root, [1]);
     mkdirSync(join(dir, "checkpoints", ".tmp-1-step-2"));
     writeFileSync(join(dir, "checkpoints", ".tmp-1-step-2", "weights.bin"), "half");
-    writeFileSync(join(dir, "trajectories", ".tmp-1-a.json"), "half");
+    mkdirSync(join(dir, "trajectories", "evaluation"));
+    for (const name of [".tmp-1-a.json", "evaluation/.tmp-1-b.json"]) writeFileSync(join(dir, "trajectories", name), "half");
     mkdirSync(join(dir, ".tmp-1-final"));
     (await open(root, { resume: true })).close();
     expect(steps(dir)).toEqual(["step-1"]);
-    expect(readdirSync(join(dir, "trajectories"))).toEqual([]);
+    expect(readdirSync(join(dir, "trajectories"), { recursive: true })).toEqual(["evaluation"]);
     expect(readdirSync(dir).filter((name) => name.startsWith("."))).toEqual([]);
   });
 });
@@ -204,12 +205,14 @@ describe("checkpoints", () => {
     run.close();
   });
 
-  test("final/ is replaced whole and marks the run as finished", async () => {
+  test("final/ is replaced whole and marks the run as finished, until it goes on", async () => {
     const run = await open(newRoot());
     await run.saveFinal((dir) => writeFile(join(dir, "old"), "1"));
     await run.saveFinal((dir) => writeFile(join(dir, "new"), "2"));
     expect(readdirSync(join(run.dir, "final"))).toEqual(["new"]);
     expect(run.finished).toBe(true);
+    await run.saveCheckpoint(5, async () => {}, null);
+    expect(run.finished).toBe(false);
     run.close();
   });
 });

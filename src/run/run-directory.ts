@@ -25,7 +25,7 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from "./checkpoint.js";
-import { explaining, removeTemporaries, syncTree, TEMPORARY, writeFileDurably, writeFolderDurably } from "./durable.js";
+import { explaining, removeFolder, removeTemporaries, syncTree, TEMPORARY, writeFileDurably, writeFolderDurably } from "./durable.js";
 import { JsonLines, requireLines } from "./jsonl.js";
 import { takeLock } from "./lock.js";
 
@@ -121,7 +121,9 @@ export class RunDirectory {
       const unlock = takeLock(join(dir, "lock"));
       try {
         await adoptConfig(dir, config, options.mayDiffer ?? (() => false));
-        for (const folder of [dir, join(dir, "checkpoints"), join(dir, "trajectories")]) await removeTemporaries(folder);
+        await removeTemporaries(dir);
+        await removeTemporaries(join(dir, "checkpoints"));
+        await removeTemporaries(join(dir, "trajectories"), true);
         const latest = await newestWhole(dir, notes);
         const records = openRecords(dir, latest?.recordBytes ?? {});
         return new RunDirectory(dir, notes, records, latest, retention, unlock);
@@ -137,7 +139,7 @@ export class RunDirectory {
     return this.#latest;
   }
 
-  /** Whether the run has written its final policy. */
+  /** Whether the run has written its final policy after its newest checkpoint. */
   get finished(): boolean {
     return existsSync(join(this.dir, "final"));
   }
@@ -166,6 +168,8 @@ export class RunDirectory {
         lines.sync();
         recordBytes[file] = lines.bytes;
       }
+      // A final policy belongs to the newest checkpoint: that of a run which goes on is none any more.
+      await removeFolder(join(this.dir, "final"));
       const dir = await writeCheckpoint(folder, step, recordBytes, state, writeFiles);
       this.#latest = { step, dir, state, recordBytes };
       await pruneCheckpoints(folder, step, this.#retention);
