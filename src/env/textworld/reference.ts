@@ -1,6 +1,6 @@
 /**
  * The plain twin of the engine: facts are strings in sets, conditions and grammar are walked as they stand in the file, nothing is
- * compiled or remembered. Slow and obvious; the engine is tested against it.
+ * compiled. Slow and obvious; the engine is tested against it.
  */
 import { SiriError } from "../../errors.js";
 import { type GameFile, readGameFile } from "./file.js";
@@ -28,6 +28,7 @@ type Binding = ReadonlyMap<string, string>;
 /** Predicate -> argument lists, joined by a blank. A blank sorts before every character of an id, so the lists sort by argument. */
 class Facts {
   private readonly rows = new Map<string, Set<string>>();
+  private readonly lists = new Map<string, readonly (readonly string[])[]>();
 
   constructor(facts: Iterable<readonly string[]> = []) {
     for (const [predicate, ...args] of facts) this.set(predicate!, args, true);
@@ -39,13 +40,19 @@ class Facts {
 
   set(predicate: string, args: readonly string[], holds: boolean): void {
     if (!this.rows.has(predicate)) this.rows.set(predicate, new Set());
+    this.lists.delete(predicate);
     const rows = this.rows.get(predicate)!;
     if (holds) rows.add(args.join(" "));
     else rows.delete(args.join(" "));
   }
 
-  sorted(predicate: string): string[][] {
-    return [...(this.rows.get(predicate) ?? [])].sort().map((row) => (row === "" ? [] : row.split(" ")));
+  sorted(predicate: string): readonly (readonly string[])[] {
+    let list = this.lists.get(predicate);
+    if (!list) {
+      list = [...(this.rows.get(predicate) ?? [])].sort().map((row) => (row === "" ? [] : row.split(" ")));
+      this.lists.set(predicate, list);
+    }
+    return list;
   }
 
   *[Symbol.iterator](): Generator<[string, ...string[]]> {
@@ -66,11 +73,14 @@ interface Command {
 
 export class ReferencePlay implements Play {
   observation: string;
+  won: boolean;
   private readonly domain: Domain;
   private readonly grammar: Grammar;
+  private readonly grammarText: string;
   private readonly goal: Formula;
   private readonly typeOf = new Map<string, string>();
   private readonly ids: readonly string[];
+  private readonly byType = new Map<string, readonly string[]>();
   private readonly names = new Map<string, string>();
   private readonly world: Facts;
   /** What the texts believe: the facts, and `not_p` for every executed negative effect. */
@@ -81,6 +91,7 @@ export class ReferencePlay implements Play {
     const file = readGameFile(source);
     this.domain = parseDomain(file.pddl_domain);
     this.grammar = parseGrammar(file.grammar);
+    this.grammarText = file.grammar;
     const { objects, init, goal } = parseProblem(file.pddl_problem, this.domain);
     this.goal = goal;
     for (const { name, type } of objects) this.typeOf.set(name, type);
@@ -93,10 +104,7 @@ export class ReferencePlay implements Play {
     this.world = new Facts(init.map((atom) => [atom.predicate, ...atom.args]));
     this.told = new Facts(this.world);
     this.observation = this.derive("intro", new Map());
-  }
-
-  get won(): boolean {
-    return this.holds(this.goal, new Map(), this.world);
+    this.won = this.holds(goal, new Map(), this.world);
   }
 
   get score(): 0 | 1 {
@@ -115,6 +123,7 @@ export class ReferencePlay implements Play {
     const text = pythonStrip(input);
     const command = this.commands().find((each) => each.text === text);
     this.observation = command ? this.execute(command) : NOTHING_HAPPENS;
+    this.won = this.holds(this.goal, new Map(), this.world);
     return this.observation;
   }
 
@@ -170,6 +179,15 @@ export class ReferencePlay implements Play {
     return this.domain.types.get(this.typeOf.get(id) ?? "")?.has(type) ?? false;
   }
 
+  private members(type: string): readonly string[] {
+    let ids = this.byType.get(type);
+    if (!ids) {
+      ids = this.ids.filter((id) => this.isA(id, type));
+      this.byType.set(type, ids);
+    }
+    return ids;
+  }
+
   private holds(formula: Formula, binding: Binding, facts: Facts): boolean {
     switch (formula.op) {
       case "and":
@@ -182,7 +200,7 @@ export class ReferencePlay implements Play {
         const [first, ...rest] = formula.variables;
         if (!first) return this.holds(formula.part, binding, facts);
         const inner: Formula = { ...formula, variables: rest };
-        return this.ids.some((id) => this.isA(id, first.type) && this.holds(inner, new Map(binding).set(first.name, id), facts));
+        return this.members(first.type).some((id) => this.holds(inner, new Map(binding).set(first.name, id), facts));
       }
       case "equal":
         return value(formula.args[0], binding) === value(formula.args[1], binding);
@@ -196,7 +214,7 @@ export class ReferencePlay implements Play {
     const atoms = conjuncts(formula).filter((part): part is Atom => part.op === "atom");
     const types = new Map(action.parameters.map(({ name, type }) => [name, type]));
     const isA = (id: string, type: string) => this.isA(id, type);
-    const ids = this.ids;
+    const members = (type: string) => this.members(type);
     function* narrow(i: number, binding: Binding): Generator<Binding> {
       const atom = atoms[i];
       if (atom) {
@@ -212,13 +230,14 @@ export class ReferencePlay implements Play {
       }
       const open = action.parameters.find(({ name }) => !binding.has(name));
       if (!open) yield binding;
-      else for (const id of ids) if (isA(id, open.type)) yield* narrow(i, new Map(binding).set(open.name, id));
+      else for (const id of members(open.type)) yield* narrow(i, new Map(binding).set(open.name, id));
     }
     for (const binding of narrow(0, new Map())) if (this.holds(formula, binding, facts)) yield binding;
   }
 
   private canHold(predicate: string, args: readonly string[]): boolean {
-    if (this.world.has(predicate, args)) return true;
+    // The closure of a real game takes seconds: it is only made when some text could show the difference.
+    if (this.world.has(predicate, args) || !this.grammarText.includes(`not_${predicate}`)) return true;
     this.reachable ??= this.closure();
     return this.reachable.has(predicate, args);
   }
