@@ -1,5 +1,5 @@
 /** Hugging Face folders in and out: types, shards, round trips, and every way a folder can be wrong. */
-import { cp, readFile, truncate, writeFile } from "node:fs/promises";
+import { cp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
@@ -124,6 +124,17 @@ describe("save", () => {
     expect(await readFile(join(out, "tokenizer.json"), "utf8")).toBe('{"a": 1}');
     await policy.close();
     await again.close();
+  });
+
+  it("the tokenizer's files are written again when the folder loaded from is gone", async () => {
+    const dir = await folder((all) => all);
+    await writeFile(join(dir, "tokenizer.json"), '{"a": 1}');
+    const policy = await Policy.load(dir, options);
+    await rm(dir, { recursive: true });
+    const out = await temporaryFolder();
+    await policy.save(out);
+    expect(await readFile(join(out, "tokenizer.json"), "utf8")).toBe('{"a": 1}');
+    await policy.close();
   });
 
   it("the optimiser: a resumed policy takes the same steps, bit for bit", async () => {

@@ -6,8 +6,8 @@
  * loadOptimiser()) waits until every request made before it is done - those finish with the old weights - and every call made
  * after it waits for it. A train() that fails or is aborted clears all accumulated gradients.
  */
-import { copyFile, mkdir, open, readFile, rename } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
 import { SiriError } from "../errors.js";
 import { type EngineMemory, fromNative, native, type NativeEngine, resolveIsa, resolveThreads } from "../native.js";
 import { checkOptimiser, checkSample, flattenLoss, flattenRows, type Limits, splitResponses, toSeed } from "./checks.js";
@@ -42,7 +42,7 @@ export interface PolicyOptions {
   readonly kvCacheMiB?: number;
 }
 
-/** Files beside the weights that save() copies from the folder the policy was loaded from. */
+/** Files beside the weights that load() reads and save() writes again: the folder loaded from may be gone by then (a pruned checkpoint). */
 const COMPANIONS = [
   "tokenizer.json",
   "tokenizer_config.json",
@@ -55,6 +55,19 @@ const COMPANIONS = [
 ];
 
 const FILE_TYPES = { float32: "F32", bfloat16: "BF16", float16: "F16" } as const;
+
+async function readCompanions(dir: string): Promise<Map<string, Uint8Array>> {
+  const found = new Map<string, Uint8Array>();
+  for (const name of COMPANIONS) {
+    try {
+      found.set(name, await readFile(join(dir, name)));
+    } catch (e) {
+      if ((e as NodeJS.ErrnoException).code !== "ENOENT")
+        throw new SiriError("SIRI_FILE", `cannot read ${join(dir, name)}: ${(e as Error).message}`, { cause: e });
+    }
+  }
+  return found;
+}
 
 async function readJson(path: string): Promise<unknown> {
   let text: string;
@@ -70,10 +83,10 @@ async function readJson(path: string): Promise<unknown> {
   }
 }
 
-async function writeSynced(path: string, text: string): Promise<void> {
+async function writeSynced(path: string, data: string | Uint8Array): Promise<void> {
   const file = await open(path, "w");
   try {
-    await file.writeFile(text);
+    await file.writeFile(data);
     await file.sync();
   } finally {
     await file.close();
@@ -94,7 +107,7 @@ export class Policy implements PolicyHandle {
   readonly memory: EngineMemory;
 
   readonly #config: ModelConfig;
-  readonly #source: string | undefined;
+  readonly #companions: ReadonlyMap<string, Uint8Array>;
   readonly #engine: NativeEngine;
   readonly #tensors: readonly { readonly name: string; readonly shape: readonly number[] }[];
   readonly #limits: Limits;
@@ -102,7 +115,12 @@ export class Policy implements PolicyHandle {
   #closing: Promise<void> | undefined;
   #lastStats: Omit<PolicyStats, "parameters">;
 
-  private constructor(config: ModelConfig, eosTokens: readonly number[], source: string | undefined, options: PolicyOptions) {
+  private constructor(
+    config: ModelConfig,
+    eosTokens: readonly number[],
+    companions: ReadonlyMap<string, Uint8Array>,
+    options: PolicyOptions,
+  ) {
     const maxBatchTokens = options.maxBatchTokens ?? 2048;
     const kvCacheMiB = options.kvCacheMiB ?? 512;
     if (!Number.isInteger(maxBatchTokens) || maxBatchTokens < 1 || maxBatchTokens > 1 << 24)
@@ -119,7 +137,7 @@ export class Policy implements PolicyHandle {
     }
     const info = this.#engine.info();
     this.#config = config;
-    this.#source = source;
+    this.#companions = companions;
     this.#tensors = this.#engine.tensors();
     this.#lastStats = this.#engine.stats();
     this.vocabSize = config.native.vocab;
@@ -144,7 +162,7 @@ export class Policy implements PolicyHandle {
     const eos = generation.eos_token_id;
     const eosTokens =
       eos === undefined ? config.eosTokens : checkEos(Array.isArray(eos) ? eos : [eos], config.native.vocab, "generation_config.json");
-    const policy = new Policy(config, eosTokens, resolve(dir), options);
+    const policy = new Policy(config, eosTokens, await readCompanions(dir), options);
     try {
       await loadWeights(dir, policy.#tensors, (name, data) => policy.#write("weight", name, data));
     } catch (e) {
@@ -158,7 +176,7 @@ export class Policy implements PolicyHandle {
   static async create(config: unknown, options: PolicyOptions & { readonly seed: number | bigint }): Promise<Policy> {
     const parsed = parseModelConfig(config, "config");
     const seed = toSeed(options.seed);
-    const policy = new Policy(parsed, parsed.eosTokens, undefined, options);
+    const policy = new Policy(parsed, parsed.eosTokens, new Map(), options);
     await policy.#run((id) => policy.#engine.initialise(id, seed, parsed.initializerRange));
     return policy;
   }
@@ -240,11 +258,7 @@ export class Policy implements PolicyHandle {
     // Older readers know torch_dtype, newer ones dtype; whichever the folder had is kept.
     const key = "dtype" in this.#config.raw ? "dtype" : "torch_dtype";
     await writeSynced(join(dir, "config.json"), `${JSON.stringify({ ...this.#config.raw, [key]: dtype }, null, 2)}\n`);
-    if (!this.#source || resolve(dir) === this.#source) return;
-    for (const name of COMPANIONS)
-      await copyFile(join(this.#source, name), join(dir, name)).catch((e: NodeJS.ErrnoException) => {
-        if (e.code !== "ENOENT") throw new SiriError("SIRI_FILE", `cannot copy ${name} to ${dir}: ${e.message}`, { cause: e });
-      });
+    for (const [name, data] of this.#companions) await writeSynced(join(dir, name), data);
   }
 
   #writeFile(
