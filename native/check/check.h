@@ -117,5 +117,7 @@ void check_swiglu(Check& check);
 void check_adamw(Check& check);
 void check_gemm(Check& check);
 void check_head(Check& check);
+void check_losses(Check& check);
+void check_core(Check& check);
 
 }  // namespace siri::check

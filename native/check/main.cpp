@@ -70,6 +70,7 @@ void check_isa(const Options& options, const std::string& isa, Tally& tally) {
               static_cast<unsigned long long>(options.seed));
   std::printf("%-22s %-58s %9s %9s %10s %14s\n", "operation", "shape", "error", "float32", "time", "rate");
   Check check(options, devices);
+  siri::check::check_core(check);
   siri::check::check_embedding(check);
   siri::check::check_norm(check);
   siri::check::check_rope(check);
@@ -77,6 +78,7 @@ void check_isa(const Options& options, const std::string& isa, Tally& tally) {
   siri::check::check_swiglu(check);
   siri::check::check_gemm(check);
   siri::check::check_head(check);
+  siri::check::check_losses(check);
   siri::check::check_adamw(check);
   tally.passed += check.passed();
   tally.failed += check.failed();
