@@ -4,3 +4,4 @@ export type * from "./env/environment.js";
 export { defineEnvironment } from "./env/environment.js";
 export type * from "./agent/agent.js";
 export type * from "./policy/types.js";
+export * from "./kernels.js";
