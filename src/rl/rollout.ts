@@ -2,6 +2,7 @@
  * Rollouts as plain async functions: prompt, sample, parse, step, until the episode ends. Hundreds run at once; the engine batches their
  * tokens, a slow environment delays nobody else. Knows no environment by name, no loss and no phase.
  */
+import { setMaxListeners } from "node:events";
 import type { AgentTemplate, ChatMessage, Episode } from "../agent/agent.js";
 import type { Environment, Observation, Task } from "../env/environment.js";
 import { SiriError } from "../errors.js";
@@ -60,6 +61,7 @@ export async function rollout(parts: RolloutParts, plans: readonly EpisodePlan[]
   await queue.publish(plans);
   const stop = new AbortController();
   const signal = settings.signal ? AbortSignal.any([settings.signal, stop.signal]) : stop.signal;
+  setMaxListeners(0, signal); // one for every reply in progress
 
   const worker = async () => {
     for (let lease = await queue.lease(); lease !== null; lease = await queue.lease()) {
