@@ -10,23 +10,33 @@
 
 #include "cpu/attention_tiles.inl"
 
-// Dot products of one vector in place to exp(scale * dot - maximum) over [0, n), 0 to the end of the last panel; returns the sum.
-static inline float softmax_row(float* s, int64_t n, float scale, float* maximum) {
-  const vf none = set1(-std::numeric_limits<float>::infinity());
-  const int64_t whole = n / W * W, rest = n - whole;
-  if (rest > 0) store(s + whole, load_n(s + whole, rest, -std::numeric_limits<float>::infinity()));
-  const vf by = set1(scale);
-  vf top = none;
-  for (int64_t j = 0; j < n; j += W) top = max(load(s + j) * by, top);
-  *maximum = max_lane(top);
-  const vf shift = set1(*maximum);
-  vf total = zero();
-  for (int64_t j = 0; j < n; j += W) {
-    const vf e = exp(load(s + j) * by - shift);
-    store(s + j, e);
-    total = total + e;
+// Dot products of `count` vectors in place to exp(scale * dot - maximum) over [0, n[m]), 0 to the end of the last panel, and their
+// sums. Pass by pass over all vectors, so that no pass waits for a lane sum.
+static inline void softmax_rows(float* s, int64_t stride, int64_t count, const int64_t* n, float scale, float* maximum, float* total) {
+  const vf none = set1(-std::numeric_limits<float>::infinity()), by = set1(scale);
+  vi lane;
+  for (int i = 0; i < W; ++i) lane[i] = i;
+  for (int64_t m = 0; m < count; ++m) {
+    float* row = s + m * stride;
+    const int64_t whole = n[m] / W * W, rest = n[m] - whole;
+    if (rest > 0) store(row + whole, lane < static_cast<int32_t>(rest) ? load(row + whole) : none);
+    vf top = none;
+    for (int64_t j = 0; j < n[m]; j += W) top = max(load(row + j) * by, top);
+    maximum[m] = max_lane(top);
   }
-  return sum(total);
+  vf part[kTile];
+  for (int64_t m = 0; m < count; ++m) {
+    float* row = s + m * stride;
+    const vf shift = set1(maximum[m]);
+    vf sums = zero();
+    for (int64_t j = 0; j < n[m]; j += W) {
+      const vf e = exp_nonpositive(load(row + j) * by - shift);
+      store(row + j, e);
+      sums = sums + e;
+    }
+    part[m] = sums;
+  }
+  for (int64_t m = 0; m < count; ++m) total[m] = sum(part[m]);
 }
 
 static void write_row(const float* from, float factor, int64_t dim, float* to) {
@@ -36,7 +46,7 @@ static void write_row(const float* from, float factor, int64_t dim, float* to) {
 }
 
 struct ForwardScratch {
-  float *panels, *values, *tile, *scores, *sums;
+  float *panels, *values, *scores, *sums;
   int64_t stride, padded, floats;
   ForwardScratch(const AttentionShape& shape, int64_t keys, float* base) {
     Carve c{base};
@@ -44,7 +54,6 @@ struct ForwardScratch {
     stride = round_up(keys, W);
     panels = c.take(stride * shape.head_dim);
     values = c.take(padded == shape.head_dim ? 0 : keys * padded);
-    tile = c.take(kTile * shape.head_dim);
     scores = c.take(kTile * stride);
     sums = c.take(kTile * padded);
     floats = c.used;
@@ -69,21 +78,21 @@ static void attention(const float* q, int64_t q_stride, const AttentionSegment& 
   for (int64_t v = begin * group; v < end * group; v += kTile) {
     const int64_t count = smaller(kTile, end * group - v);
     int64_t n[kTile];
-    float inverse[kTile];
-    for (int64_t m = 0; m < count; ++m) n[m] = before + (v + m) / group + 1;
+    float maximum[kTile], total[kTile];
+    const float* rows[kTile];
+    for (int64_t m = 0; m < count; ++m) {
+      n[m] = before + (v + m) / group + 1;
+      rows[m] = q + from.at(v + m);
+    }
     const int64_t reach = n[count - 1];
 
-    pack_tile(q, from, v, count, s.tile);
-    scores(count, s.tile, s.panels, dim, (reach + W - 1) / W, s.scores, s.stride);
-    for (int64_t m = 0; m < count; ++m) {
-      float maximum;
-      const float total = softmax_row(s.scores + m * s.stride, n[m], shape.scale, &maximum);
-      inverse[m] = 1.0f / total;
-      if (lse != nullptr) {
+    scores(count, rows, s.panels, dim, (reach + W - 1) / W, s.scores, s.stride);
+    softmax_rows(s.scores, s.stride, count, n, shape.scale, maximum, total);
+    if (lse != nullptr)
+      for (int64_t m = 0; m < count; ++m) {
         const int64_t row = segment.query_row + (v + m) / group, head = kv_head * group + (v + m) % group;
-        lse[row * shape.heads + head] = maximum + __builtin_logf(total);
+        lse[row * shape.heads + head] = maximum[m] + __builtin_logf(total[m]);
       }
-    }
 
     for (int64_t i = 0; i < count * s.padded; ++i) s.sums[i] = 0.0f;
     if (direct) {
@@ -101,6 +110,6 @@ static void attention(const float* q, int64_t q_stride, const AttentionSegment& 
     } else {
       weighted(count, s.scores, s.stride, n, s.values, s.padded, s.padded / W, s.sums, s.padded);
     }
-    for (int64_t m = 0; m < count; ++m) write_row(s.sums + m * s.padded, inverse[m], dim, out + to.at(v + m));
+    for (int64_t m = 0; m < count; ++m) write_row(s.sums + m * s.padded, 1.0f / total[m], dim, out + to.at(v + m));
   }
 }

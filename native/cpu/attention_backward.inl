@@ -7,7 +7,7 @@
 // The softmax is taken again from the scores and not from lse: rounding lse to float32 costs 1e-5 where scores reach 100.
 
 struct BackwardScratch {
-  float *key_panels, *value_panels, *keys, *dk, *dv, *tile, *p, *ds, *queries, *douts, *sums;
+  float *key_panels, *value_panels, *keys, *dk, *dv, *p, *ds, *queries, *douts, *sums;
   int64_t stride, padded, floats;
   BackwardScratch(const AttentionShape& shape, int64_t count, float* base) {
     Carve c{base};
@@ -19,7 +19,6 @@ struct BackwardScratch {
     keys = c.take(direct ? 0 : count * padded);
     dk = c.take(direct ? 0 : count * padded);
     dv = c.take(direct ? 0 : count * padded);
-    tile = c.take(kTile * shape.head_dim);
     p = c.take(kBackwardTile * stride);
     ds = c.take(kBackwardTile * stride);
     queries = c.take(kBackwardTile * padded);
@@ -34,8 +33,8 @@ static int64_t attention_backward_scratch(AttentionShape shape, int64_t keys) { 
 static inline float dot_row(const float* a, const float* b, int64_t n) {
   vf total = zero();
   for (int64_t d = 0; d < n; d += W) {
-    const int64_t w = smaller(W, n - d);
-    total = fma(load_n(a + d, w), load_n(b + d, w), total);
+    const int64_t w = n - d;
+    total = w >= W ? fma(load(a + d), load(b + d), total) : fma(load_n(a + d, w), load_n(b + d, w), total);
   }
   return sum(total);
 }
@@ -88,23 +87,25 @@ static void attention_backward(const float* q, int64_t q_stride, const float* ou
       const int64_t count = smaller(kTile, rows - t);
       float *p = s.p + t * s.stride, *ds = s.ds + t * s.stride;
       int64_t n[kTile];
-      for (int64_t m = 0; m < count; ++m) n[m] = before + (v + t + m) / group + 1;
-      const int64_t panels = (n[count - 1] + W - 1) / W;
-
-      pack_tile(q, query, v + t, count, s.tile);
-      scores(count, s.tile, s.key_panels, dim, panels, p, s.stride);
-      pack_tile(dout, result, v + t, count, s.tile);
-      scores(count, s.tile, s.value_panels, dim, panels, ds, s.stride);
+      float maximum[kTile], total[kTile], delta[kTile];
+      const float *query_rows[kTile], *dout_rows[kTile];
       for (int64_t m = 0; m < count; ++m) {
         const int64_t vector = v + t + m;
-        const float* d = dout + result.at(vector);
-        const float delta = dot_row(d, out + result.at(vector), dim);
-        float maximum;
-        const float total = softmax_row(p + m * s.stride, n[m], shape.scale, &maximum);
-        gradient_row(p + m * s.stride, ds + m * s.stride, n[m], reach, 1.0f / total, delta, shape.scale);
-        copy_padded(d, 0, 1, dim, s.douts + (t + m) * s.padded, s.padded);
-        copy_padded(q + query.at(vector), 0, 1, dim, s.queries + (t + m) * s.padded, s.padded);
+        float *query_row = s.queries + (t + m) * s.padded, *dout_row = s.douts + (t + m) * s.padded;
+        copy_padded(q + query.at(vector), 0, 1, dim, query_row, s.padded);
+        copy_padded(dout + result.at(vector), 0, 1, dim, dout_row, s.padded);
+        delta[m] = dot_row(dout + result.at(vector), out + result.at(vector), dim);
+        n[m] = before + vector / group + 1;
+        query_rows[m] = query_row;
+        dout_rows[m] = dout_row;
       }
+      const int64_t panels = (n[count - 1] + W - 1) / W;
+
+      scores(count, query_rows, s.key_panels, dim, panels, p, s.stride);
+      softmax_rows(p, s.stride, count, n, shape.scale, maximum, total);
+      scores(count, dout_rows, s.value_panels, dim, panels, ds, s.stride);
+      for (int64_t m = 0; m < count; ++m)
+        gradient_row(p + m * s.stride, ds + m * s.stride, n[m], reach, 1.0f / total[m], delta[m], shape.scale);
 
       for (int64_t i = 0; i < count * s.padded; ++i) s.sums[i] = 0.0f;
       weighted(count, ds, s.stride, n, key_rows, key_stride, chunks, s.sums, s.padded);

@@ -24,21 +24,24 @@ struct Carve {
   }
 };
 
-// s[m, j] = sum over d of qt[d, m] * panel[d][j], for M vectors and B panels of W keys.
+// s[m, j] = sum over d of x[m][d] * panel[d][j], for M vectors and B panels of W keys.
 template <int M, int B>
-static inline void score_tile(const float* qt, const float* panels, int64_t dim, float* s, int64_t s_stride) {
+static inline void score_tile(const float* const* x, const float* panels, int64_t dim, float* s, int64_t s_stride) {
+  const float* row[M];
   vf acc[M][B];
 #pragma GCC unroll 8
-  for (int m = 0; m < M; ++m)
+  for (int m = 0; m < M; ++m) {
+    row[m] = x[m];
 #pragma GCC unroll 4
     for (int b = 0; b < B; ++b) acc[m][b] = zero();
+  }
   for (int64_t d = 0; d < dim; ++d) {
     vf k[B];
 #pragma GCC unroll 4
     for (int b = 0; b < B; ++b) k[b] = load(panels + (b * dim + d) * W);
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {
-      const vf a = set1(qt[d * kTile + m]);
+      const vf a = set1(row[m][d]);
 #pragma GCC unroll 4
       for (int b = 0; b < B; ++b) acc[m][b] = fma(a, k[b], acc[m][b]);
     }
@@ -50,11 +53,11 @@ static inline void score_tile(const float* qt, const float* panels, int64_t dim,
 }
 
 template <int M>
-static void score_rows(const float* qt, const float* panels, int64_t dim, int64_t count, float* s, int64_t s_stride) {
+static void score_rows(const float* const* x, const float* panels, int64_t dim, int64_t count, float* s, int64_t s_stride) {
   constexpr int B = M <= kTile / 2 ? 4 : 2;
   int64_t b = 0;
-  for (; b + B <= count; b += B) score_tile<M, B>(qt, panels + b * dim * W, dim, s + b * W, s_stride);
-  for (; b < count; ++b) score_tile<M, 1>(qt, panels + b * dim * W, dim, s + b * W, s_stride);
+  for (; b + B <= count; b += B) score_tile<M, B>(x, panels + b * dim * W, dim, s + b * W, s_stride);
+  for (; b < count; ++b) score_tile<M, 1>(x, panels + b * dim * W, dim, s + b * W, s_stride);
 }
 
 // acc[m, c] += sum over j in [0, n[m]) of p[m, j] * rows[j, c] for M vectors and C chunks of W columns; n ascends.
@@ -187,8 +190,9 @@ static void outer_rows(const float* p, int64_t p_stride, const float* rows, int6
   }
 #endif
 
-static void scores(int64_t count, const float* qt, const float* panels, int64_t dim, int64_t panel_count, float* s, int64_t s_stride) {
-  SIRI_TILE_CASES(score_rows, qt, panels, dim, panel_count, s, s_stride)
+static void scores(int64_t count, const float* const* x, const float* panels, int64_t dim, int64_t panel_count, float* s,
+                   int64_t s_stride) {
+  SIRI_TILE_CASES(score_rows, x, panels, dim, panel_count, s, s_stride)
 }
 static void weighted(int64_t count, const float* p, int64_t p_stride, const int64_t* n, const float* rows, int64_t stride, int64_t chunks,
                      float* sums, int64_t sums_stride) {
@@ -200,36 +204,21 @@ static void weighted(int64_t count, const float* p, int64_t p_stride, const int6
 // ---- Layout ---------------------------------------------------------------------------------------------------------------
 
 template <int H, int... L>
-struct Exchange {
-  // Of lanes (a, b): keep a's lanes without bit H and take b's for those with it, and the other way round.
-  static constexpr vi low = {(L & H ? L - H + W : L)...};
-  static constexpr vi high = {(L & H ? L + W : L + H)...};
-};
-template <int... L>
-struct Lanes {};
-template <int N, int... L>
-struct MakeLanes : MakeLanes<N - 1, N - 1, L...> {};
-template <int... L>
-struct MakeLanes<0, L...> {
-  typedef Lanes<L...> type;
-};
-
-template <int H, int... L>
 static inline __attribute__((always_inline)) void transpose_stage(vf* r, Lanes<L...>) {
 #pragma GCC unroll 16
   for (int i = 0; i < W; ++i)
     if ((i & H) == 0) {
       const vf a = r[i], b = r[i + H];
-      r[i] = __builtin_shuffle(a, b, Exchange<H, L...>::low);
-      r[i + H] = __builtin_shuffle(a, b, Exchange<H, L...>::high);
+      // Lanes of a without bit H and of b for those with it, and the other way round.
+      r[i] = shuffle<(L & H ? L - H + W : L)...>(a, b);
+      r[i + H] = shuffle<(L & H ? L + W : L + H)...>(a, b);
     }
 }
 static inline __attribute__((always_inline)) void transpose(vf* r) {
-  typedef MakeLanes<W>::type All;
-  if constexpr (W >= 16) transpose_stage<8>(r, All());
-  if constexpr (W >= 8) transpose_stage<4>(r, All());
-  transpose_stage<2>(r, All());
-  transpose_stage<1>(r, All());
+  if constexpr (W >= 16) transpose_stage<8>(r, AllLanes());
+  if constexpr (W >= 8) transpose_stage<4>(r, AllLanes());
+  transpose_stage<2>(r, AllLanes());
+  transpose_stage<1>(r, AllLanes());
 }
 
 static inline const float* kv_row(const KvRows& rows, int64_t j, int64_t offset) {
@@ -279,12 +268,4 @@ struct Vectors {
 static inline Vectors vectors(const AttentionSegment& segment, int64_t kv_head, const AttentionShape& shape, int64_t stride) {
   const int64_t group = shape.heads / shape.kv_heads;
   return {group, shape.head_dim, stride, segment.query_row * stride + kv_head * group * shape.head_dim};
-}
-
-// x vectors [v, v + count) into tile layout [dim][kTile].
-static void pack_tile(const float* x, const Vectors& at, int64_t v, int64_t count, float* tile) {
-  for (int64_t m = 0; m < count; ++m) {
-    const float* row = x + at.at(v + m);
-    for (int64_t d = 0; d < at.dim; ++d) tile[d * kTile + m] = row[d];
-  }
 }

@@ -90,30 +90,52 @@ inline vf sqrt(vf v) {
 #endif
 }
 
-// Lane sums and maxima in a fixed tree: lane i with lane i + W/2, and so on.
-inline float sum(vf v) {
-  alignas(64) float t[W];
-  store(t, v);
-  for (int s = W / 2; s > 0; s /= 2)
-    for (int i = 0; i < s; ++i) t[i] = t[i] + t[i + s];
-  return t[0];
+// Lane l of the result is lane L[l] of a, or lane L[l] - W of b.
+template <int... L>
+inline vf shuffle(vf a, vf b) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, L...);
+#else
+  return __builtin_shuffle(a, b, vi{L...});
+#endif
 }
-inline float max_lane(vf v) {
-  alignas(64) float t[W];
-  store(t, v);
-  float m = t[0];
-  for (int i = 1; i < W; ++i) m = t[i] > m ? t[i] : m;
-  return m;
+template <int... L>
+struct Lanes {};
+template <int N, int... L>
+struct CountLanes : CountLanes<N - 1, N - 1, L...> {};
+template <int... L>
+struct CountLanes<0, L...> {
+  typedef Lanes<L...> type;
+};
+typedef CountLanes<W>::type AllLanes;  // 0, 1, ... W - 1
+
+template <int By, int... L>
+inline vf rotate(vf v, Lanes<L...>) {
+  return shuffle<((L + By) % W)...>(v, v);
 }
 
-// exp to about 1 ulp on [-87.3, 88.7]; exactly 0 below (so exp(-inf) = 0), +inf above; NaN stays NaN.
-inline vf exp(vf x) {
-  const vf lo = set1(-87.33654f), hi = set1(88.72283f);
-  const vf xc = min(max(x, lo), hi);
+// Lane sums and maxima in a fixed tree: lane i with lane i + W/2, and so on.
+inline float sum(vf v) {
+  if constexpr (W >= 16) v = v + rotate<8>(v, AllLanes());
+  if constexpr (W >= 8) v = v + rotate<4>(v, AllLanes());
+  v = v + rotate<2>(v, AllLanes());
+  v = v + rotate<1>(v, AllLanes());
+  return v[0];
+}
+inline float max_lane(vf v) {
+  if constexpr (W >= 16) v = max(v, rotate<8>(v, AllLanes()));
+  if constexpr (W >= 8) v = max(v, rotate<4>(v, AllLanes()));
+  v = max(v, rotate<2>(v, AllLanes()));
+  v = max(v, rotate<1>(v, AllLanes()));
+  return v[0];
+}
+
+// exp(x) / 2^n for x in [-87.4, 88.8], with the whole number n nearest to x / ln 2.
+inline vf exp_fraction(vf x, vi* whole) {
   const vf magic = set1(12582912.0f);  // 1.5 * 2^23: adding it rounds to the nearest integer
-  const vf t = fma(xc, set1(1.44269504088896341f), magic);
+  const vf t = fma(x, set1(1.44269504088896341f), magic);
   const vf n = t - magic;
-  vf r = fma(n, set1(-0.693359375f), xc);
+  vf r = fma(n, set1(-0.693359375f), x);
   r = fma(n, set1(2.12194440054690583e-4f), r);
   vf p = set1(1.9875691500e-4f);
   p = fma(p, r, set1(1.3981999507e-3f));
@@ -121,18 +143,35 @@ inline vf exp(vf x) {
   p = fma(p, r, set1(4.1665795894e-2f));
   p = fma(p, r, set1(1.6666665459e-1f));
   p = fma(p, r, set1(5.0000001201e-1f));
-  p = fma(p, r * r, r) + set1(1.0f);
+  *whole = __builtin_convertvector(n, vi);
+  return fma(p, r * r, r) + set1(1.0f);
+}
+inline vf power_of_two(vi n) {  // n in [-126, 127]
+  const vi bits = (n + 127) << 23;
+  vf v;
+  std::memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+// exp to about 1 ulp on [-87.3, 88.7]; exactly 0 below (so exp(-inf) = 0), +inf above; NaN stays NaN.
+inline vf exp(vf x) {
+  const vf lo = set1(-87.33654f), hi = set1(88.72283f);
+  vi n;
+  vf p = exp_fraction(min(max(x, lo), hi), &n);
   // 2^n in two factors, so that n = 128 does not overflow the exponent field.
-  const vi ni = __builtin_convertvector(n, vi);
-  const vi h = ni >> 1, g = ni - h;
-  vf s1, s2;
-  const vi b1 = (h + 127) << 23, b2 = (g + 127) << 23;
-  std::memcpy(&s1, &b1, sizeof s1);
-  std::memcpy(&s2, &b2, sizeof s2);
-  p = p * s1 * s2;
+  const vi half = n >> 1;
+  p = p * power_of_two(half) * power_of_two(n - half);
   p = x < lo ? zero() : p;
   return x <= hi ? p : x + set1(std::numeric_limits<float>::infinity());
 }
 inline float exp1(float x) { return exp(set1(x))[0]; }
+
+// The same where x <= 0 is known, in two thirds of the instructions.
+inline vf exp_nonpositive(vf x) {
+  const vf lo = set1(-87.33654f);
+  vi n;
+  const vf p = exp_fraction(x < lo ? lo : x, &n) * power_of_two(n);
+  return x < lo ? zero() : p;
+}
 
 }  // namespace siri::cpu::SIRI_ISA
