@@ -52,13 +52,13 @@ export interface DataSettings {
 
 export const DEFAULT_DATA: DataSettings = {
   seed: 0,
-  mix: { plain: 0.4, right: 0.27, bad: 0.08, irrelevant: 0.09, writing: 0.16 },
+  mix: { plain: 0.36, right: 0.33, bad: 0.08, irrelevant: 0.09, writing: 0.14 },
   habits: {
-    pick_and_place_simple: 0.55,
-    look_at_obj_in_light: 0.2,
-    pick_clean_then_place_in_recep: 0.2,
-    pick_heat_then_place_in_recep: 0.2,
-    pick_cool_then_place_in_recep: 0.2,
+    pick_and_place_simple: 0.45,
+    look_at_obj_in_light: 0.15,
+    pick_clean_then_place_in_recep: 0.15,
+    pick_heat_then_place_in_recep: 0.15,
+    pick_cool_then_place_in_recep: 0.15,
     pick_two_obj_and_place: 0.2,
   },
   sloppiness: 0.25,

@@ -35,7 +35,7 @@ export interface TrainSettings {
 }
 
 export const DEFAULT_TRAIN: TrainSettings = {
-  rows: 320_000,
+  rows: 240_000,
   batchRows: 32,
   lr: 2e-3,
   finalFraction: 0.03,
