@@ -49,7 +49,7 @@ export const METRICS = {
   "internalise/lambda": "Weight of the internalisation loss.",
   "internalise/loss": "Its value before lambda.",
   "internalise/gated": "Share of skill-arm steps that passed the gate.",
-  "internalise/rows": "Rows learnt under the plain prompt: gate passed, weight above 0.",
+  "internalise/rows": "Rows learnt under the plain prompt: gate passed, weight and lambda above 0.",
   "internalise/tokens": "Action tokens in them.",
   "internalise/weight": "Mean weight of those rows.",
   "skills/candidate": "Candidates in the bank after the iteration.",
@@ -156,8 +156,8 @@ export function internaliseMetrics(result: Internalisation, loss: number | null)
     "internalise/lambda": result.lambda,
     ...(loss === null ? {} : { "internalise/loss": loss }),
     "internalise/gated": result.steps === 0 ? 0 : result.gated / result.steps,
-    "internalise/rows": result.rows,
-    "internalise/tokens": result.tokens,
+    "internalise/rows": result.lambda > 0 ? result.rows : 0,
+    "internalise/tokens": result.lambda > 0 ? result.tokens : 0,
     "internalise/weight": result.weight,
   };
 }
