@@ -176,6 +176,18 @@ posix("the lock of a set-up that was killed is taken over", () => {
   expect(existsSync(join(root, ".setup-lock"))).toBe(false);
 });
 
+posix("npm run train does not run pretrain first, as npm would by its own rules", () => {
+  const root = mkdtempSync(join(tmpdir(), "siri-npm-"));
+  const { scripts } = JSON.parse(readFileSync(join(REPOSITORY, "package.json"), "utf8")) as { scripts: Record<string, string> };
+  const named = Object.fromEntries(Object.keys(scripts).map((name) => [name, `echo runs ${name}`]));
+  writeFileSync(join(root, "package.json"), JSON.stringify({ name: "small", scripts: named }));
+  cpSync(join(REPOSITORY, ".npmrc"), join(root, ".npmrc"));
+  for (const name of ["train", "pretrain", "test"]) {
+    const { stdout } = spawnSync("npm", ["run", "--silent", name], { cwd: root, encoding: "utf8" });
+    expect(stdout).toBe(`runs ${name}\n`);
+  }
+});
+
 test("bin/siri.mjs is executable and starts with a hash-bang", () => {
   const file = join(REPOSITORY, "bin", "siri.mjs");
   expect(readFileSync(file, "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
