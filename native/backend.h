@@ -78,6 +78,11 @@ class Backend {
   virtual void upload(void* device, const void* host, size_t bytes) = 0;
   virtual void download(void* host, const void* device, size_t bytes) = 0;
   virtual void zero(void* device, size_t bytes) = 0;
+  // Bytes of the copy of a weight [rows, columns] that this device keeps for products in one direction; 0 where it keeps none.
+  virtual size_t packed_bytes(int64_t rows, int64_t columns, bool backward) const {
+    (void)rows, (void)columns, (void)backward;
+    return 0;
+  }
   // Weights may have changed: packed copies are stale.
   virtual void weights_changed() = 0;
 

@@ -105,9 +105,12 @@ export interface NativeEngineOptions {
 
 export type NativeStore = "weight" | "gradient" | "moment1" | "moment2";
 
-/** Bytes by purpose. Gradients, moments and train activations are taken at the first train() and update(). */
+/** Bytes by purpose. Gradients, moments, packedForTraining and trainActivations are taken at the first train() and update(). */
 export interface EngineMemory {
   readonly weights: number;
+  /** Copies of the weights in the order the kernels read them. */
+  readonly packedWeights: number;
+  readonly packedForTraining: number;
   readonly kvCache: number;
   readonly gradients: number;
   readonly moments: number;
@@ -176,7 +179,7 @@ export interface NativeAddon {
 let loaded: NativeAddon | undefined;
 
 /** The package's root: the nearest folder above this file that holds a package.json. */
-function packageRoot(): string {
+export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, "package.json")) && dirname(folder) !== folder) folder = dirname(folder);
   return folder;

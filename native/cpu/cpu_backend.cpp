@@ -50,6 +50,10 @@ class CpuBackend final : public Backend {
       std::memset(static_cast<char*>(device) + begin, 0, static_cast<size_t>(end - begin));
     });
   }
+  size_t packed_bytes(int64_t rows, int64_t columns, bool backward) const override {
+    using Order = cpu::PackedWeights::Order;
+    return cpu::PackedWeights::packed_bytes(kernels_, rows, columns, backward ? Order::straight : Order::transposed);
+  }
   void weights_changed() override { packed_.weights_changed(); }
 
   void embed(const int32_t* tokens, int64_t n, const float* table, int64_t width, float* x) override {

@@ -71,7 +71,15 @@ void Engine::publish_stats() {
 MemoryPlan Engine::memory_plan() {
   const size_t buffer = static_cast<size_t>(weights_.elements()) * sizeof(float);
   const int64_t n = options_.max_batch_tokens;
-  return {buffer, cache_.bytes(), buffer, 2 * buffer, forward_.bytes(n, n), train_.bytes(n, n)};
+  size_t packed[2] = {};
+  const DecoderConfig& c = config_;
+  for (const bool backward : {false, true}) {
+    const auto bytes = [&](int64_t rows, int64_t columns) { return backend_->packed_bytes(rows, columns, backward); };
+    const size_t layer = bytes(c.q_dim(), c.hidden) + bytes(2 * c.kv_dim(), c.hidden) + bytes(c.hidden, c.q_dim()) +
+                         bytes(2 * c.intermediate, c.hidden) + bytes(c.hidden, c.intermediate);
+    packed[backward] = static_cast<size_t>(c.layers) * layer + bytes(c.vocab, c.hidden);
+  }
+  return {buffer, cache_.bytes(), buffer, 2 * buffer, forward_.bytes(n, n), train_.bytes(n, n), packed[0], packed[1]};
 }
 
 void Engine::start_sampling(std::shared_ptr<Job> job) {

@@ -19,13 +19,15 @@
 namespace siri {
 
 struct EngineOptions {
-  int64_t max_batch_tokens = 2048;  // rows of one forward pass; a longer row gets a pass of its own
+  int64_t max_batch_tokens = 1024;  // rows of one forward pass; a longer row gets a pass of its own
   size_t kv_cache_bytes = size_t{512} << 20;
 };
 
-// Bytes by purpose. Training memory is taken at the first train() and update().
+// Bytes by purpose. Training memory (gradients, moments, packed_for_training, train_activations) is taken at the first train() and
+// update().
 struct MemoryPlan {
   size_t weights, kv_cache, gradients, moments, forward_activations, train_activations;
+  size_t packed_weights, packed_for_training;  // the device's copies of the weights, by direction
 };
 
 struct EngineStats {

@@ -191,7 +191,11 @@ class PolicyEngine : public Napi::ObjectWrap<PolicyEngine> {
       if (error)
         call.deferred.Reject(to_js_error(env, error).Value());
       else
-        call.deferred.Resolve(call.result(env));
+        try {
+          call.deferred.Resolve(call.result(env));
+        } catch (const Napi::Error& e) {  // no memory for the arrays
+          call.deferred.Reject(e.Value());
+        }
     }
     if (calls_.empty() && !settled.empty()) {
       mail_.Unref(env);
@@ -248,6 +252,8 @@ class PolicyEngine : public Napi::ObjectWrap<PolicyEngine> {
       const MemoryPlan plan = e.memory_plan();
       Napi::Object m = Napi::Object::New(info.Env());
       m.Set("weights", static_cast<double>(plan.weights));
+      m.Set("packedWeights", static_cast<double>(plan.packed_weights));
+      m.Set("packedForTraining", static_cast<double>(plan.packed_for_training));
       m.Set("kvCache", static_cast<double>(plan.kv_cache));
       m.Set("gradients", static_cast<double>(plan.gradients));
       m.Set("moments", static_cast<double>(plan.moments));

@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   play: () => import("./play.js"),
   pretrain: () => import("./pretrain.js"),
   reproduce: () => import("./reproduce.js"),
+  bench: () => import("./bench.js"),
   doctor: () => import("./doctor.js"),
   docs: () => import("./docs.js"),
 };

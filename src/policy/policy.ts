@@ -36,7 +36,7 @@ export interface PolicyOptions {
   readonly threads?: number;
   /** "avx512", "avx2" or "portable". Default: SIRI_ISA, else the best this machine has. */
   readonly isa?: string;
-  /** Rows of one forward pass, in tokens; a longer row gets a pass of its own. Default 2048. */
+  /** Rows of one forward pass, in tokens; a longer row gets a pass of its own. Default 1024. */
   readonly maxBatchTokens?: number;
   /** Memory of the KV cache. Requests wait while it is full. Default 512. */
   readonly kvCacheMiB?: number;
@@ -121,7 +121,7 @@ export class Policy implements PolicyHandle {
     companions: ReadonlyMap<string, Uint8Array>,
     options: PolicyOptions,
   ) {
-    const maxBatchTokens = options.maxBatchTokens ?? 2048;
+    const maxBatchTokens = options.maxBatchTokens ?? 1024;
     const kvCacheMiB = options.kvCacheMiB ?? 512;
     if (!Number.isInteger(maxBatchTokens) || maxBatchTokens < 1 || maxBatchTokens > 1 << 24)
       throw new SiriError("SIRI_ARGUMENT", `maxBatchTokens is ${maxBatchTokens}; it must be an integer from 1 to ${1 << 24}`);

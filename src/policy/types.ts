@@ -84,7 +84,7 @@ export interface PolicyLoss {
 }
 
 export interface WeightedLoss {
-  /** -(1/Z) sum of weight * logprob, Z = number of mask tokens (0 if there are none: loss 0). */
+  /** -(1/Z) sum of mask * weight * logprob, Z = sum of the mask (0 if nothing counts: loss 0). */
   readonly kind: "weighted-nll";
   /** Overrides Z, so that a batch given in several calls has one divisor. */
   readonly normaliser?: number;
@@ -102,7 +102,10 @@ export interface DistillLoss {
   readonly scale?: number;
 }
 
-/** The loss's parts; means are over counted response tokens of the given rows. Terms of another kind are absent. */
+/**
+ * The loss's parts, unscaled; means are over counted response tokens of the given rows (policyLoss: aggregated as the loss is).
+ * Terms of another kind are absent.
+ */
 export interface TrainResult {
   readonly loss: number;
   /** Response tokens that counted. */
