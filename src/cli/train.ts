@@ -8,6 +8,7 @@ import { type Difference, RunDirectory } from "../run/run-directory.js";
 import { train } from "../siri/trainer.js";
 import { defaultConfig, withConfig, wholeNumber } from "./options.js";
 import { stopOnSignals } from "./stop.js";
+import { evaluationTable } from "./view/evaluations.js";
 import { lineView } from "./view/lines.js";
 import { TerminalView } from "./view/terminal.js";
 
@@ -74,6 +75,7 @@ export async function trainRun(config: Config, resume: boolean): Promise<{ finis
     }
     for (const text of run.notes) report({ kind: "note", level: "warning", text });
     const result = await train({ config, run, signal: stop.signal, report });
+    for (const text of evaluationTable(result)) report({ kind: "note", level: "info", text });
     return { finished: result.finished, dir: run.dir };
   } finally {
     stop.release();

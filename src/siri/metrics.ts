@@ -70,7 +70,8 @@ export const METRICS = {
   "mining/too_long": "Successes whose transcript did not fit the context.",
   "buffer/solved": "Distinct tasks solved without skills since the run began.",
   "buffer/size": "Successes held for the writer.",
-  "eval/<mode>/success": "Share of the split's tasks won; mode is plain or with_skills.",
+  "eval/<mode>/success":
+    "Share of the split's tasks won; mode is plain, with_skills or, at the end, base_with_skills (the base policy with the final skills).",
   "eval/<mode>/low": "Lower end of the 95% Wilson interval.",
   "eval/<mode>/high": "Upper end.",
   "eval/<mode>/tasks": "Tasks played, each once.",
@@ -78,7 +79,7 @@ export const METRICS = {
   "eval/<mode>/steps": "Mean steps.",
   "eval/<mode>/malformed_rate": "Share of steps whose reply broke the format.",
   "eval/<mode>/inadmissible_rate": "Share of steps whose action was not in the offered list.",
-  "eval/with_skills/shown": "Share of tasks for which the bank had a skill.",
+  "eval/<mode>/shown": "Share of tasks for which the bank had a skill; not for plain.",
   "eval/<mode>/success/<type>": "Share won by task type.",
 } as const;
 
@@ -198,8 +199,9 @@ export function miningMetrics(result: MiningResult): MetricRecord {
   };
 }
 
-export function evaluationMetrics(result: EvaluationResult): MetricRecord {
-  const at = `eval/${result.mode}`;
+/** @param name what stands between `eval/` and the metric; the mode by default */
+export function evaluationMetrics(result: EvaluationResult, name: string = result.mode): MetricRecord {
+  const at = `eval/${name}`;
   const record: MetricRecord = {
     [`${at}/success`]: result.success.rate,
     [`${at}/low`]: result.success.low,

@@ -120,7 +120,9 @@ describe("Trainer", () => {
     expect(evaluated).toEqual([0, phases.indexOf("mining"), 10]);
     expect("eval/with_skills/success" in metrics[0]!).toBe(false);
     expect(metrics[phases.indexOf("mining")]!["eval/with_skills/shown"]).toBeGreaterThan(0);
-    expect(summary.evaluations.filter(({ mode }) => mode === "plain")).toHaveLength(3);
+    expect(summary.evaluations.filter(({ mode }) => mode === "plain").map(({ after }) => after)).toEqual(["start", "warmup", "end"]);
+    // The base had no skills at the start: it plays with the final ones at the end.
+    expect(summary.evaluations.at(-1)).toMatchObject({ iteration: 0, mode: "with_skills", success: last["eval/base_with_skills/success"] });
     const events = lines(left["skills.jsonl"]!).map(({ event }) => event);
     expect([...new Set(events)].sort()).toEqual(["compared", "dropped", "evaluated", "mined", "promoted"]);
   });
@@ -129,7 +131,8 @@ describe("Trainer", () => {
     const { dir } = await runOnce(configOf(), "names");
     const metrics = lines(await readFile(join(dir, "metrics.jsonl"), "utf8"));
     const patterns = Object.keys(METRICS).map(
-      (name) => new RegExp(`^${name.replaceAll("/", "\\/").replace("<mode>", "(plain|with_skills)").replace("<type>", "\\w+")}$`),
+      (name) =>
+        new RegExp(`^${name.replaceAll("/", "\\/").replace("<mode>", "(plain|with_skills|base_with_skills)").replace("<type>", "\\w+")}$`),
     );
     const names = new Set(metrics.flatMap((line) => Object.keys(line)));
     expect([...names].filter((name) => !patterns.some((pattern) => pattern.test(name)))).toEqual([]);

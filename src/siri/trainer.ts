@@ -63,9 +63,11 @@ export interface TrainerParts extends RolloutParts {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The headline of an evaluation, kept for the summary. */
+/** The headline of an evaluation, kept for the summary. Iteration 0 is the base policy. */
 export interface Headline {
   readonly iteration: number;
+  /** Phase whose end this is; null in the middle of one. */
+  readonly after: "start" | "warmup" | "end" | null;
   readonly mode: "plain" | "with_skills";
   readonly success: number;
   readonly low: number;
@@ -79,6 +81,9 @@ export interface TrainSummary {
   readonly iteration: number;
   readonly dir: string;
   readonly evaluations: readonly Headline[];
+  readonly split: string;
+  /** Sampling temperature of the evaluations. */
+  readonly temperature: number;
 }
 
 export interface TrainOptions {
@@ -144,13 +149,20 @@ export class Trainer {
     const finished = this.#iteration >= iterations;
     if (finished) await run.saveFinal((dir) => policy.save(dir));
     report?.({ kind: "end", finished, iteration: this.#iteration, dir: run.dir });
-    return { finished, iteration: this.#iteration, dir: run.dir, evaluations: this.#evaluations };
+    return {
+      finished,
+      iteration: this.#iteration,
+      dir: run.dir,
+      evaluations: this.#evaluations,
+      split: this.#parts.evalSplit,
+      temperature: this.#config.evaluation.temperature,
+    };
   }
 
   /** The base policy, before anything is learnt. */
   async #begin(): Promise<void> {
     if (!this.#config.evaluation.at.includes("start")) return;
-    const record = await this.#evaluate(0);
+    const record = await this.#evaluate(0, "start");
     this.#parts.run.metrics.append({ iteration: 0, phase: this.#machine.phase, ...record });
   }
 
@@ -178,7 +190,8 @@ export class Trainer {
     if (mined) events.push(...mined.events);
     clock.lap("mining");
     this.#cursor += this.#config.rollout.groups;
-    const evaluation = this.#evaluationIsDue(iteration, before, last) ? await this.#evaluate(iteration) : {};
+    const moment = last ? "end" : before.phase === "warmup" && this.#machine.phase !== "warmup" ? "warmup" : null;
+    const evaluation = this.#evaluationIsDue(iteration, moment) ? await this.#evaluate(iteration, moment) : {};
     clock.lap("evaluation");
 
     for (const event of events) run.skills.append(event);
@@ -291,39 +304,48 @@ export class Trainer {
     return mine(writer, template, this.#buffer, this.#bank, iteration, this.#config.mining);
   }
 
-  #evaluationIsDue(iteration: number, before: MachineState, last: boolean): boolean {
+  #evaluationIsDue(iteration: number, moment: Headline["after"]): boolean {
     const { at, every } = this.#config.evaluation;
-    if (last && at.includes("end")) return true;
-    if (before.phase === "warmup" && this.#machine.phase !== "warmup" && at.includes("after-warmup")) return true;
+    if (moment === "end" && at.includes("end")) return true;
+    if (moment === "warmup" && at.includes("after-warmup")) return true;
     return every > 0 && iteration % every === 0;
   }
 
-  /** Plays the evaluation split: plain, which counts, and with the bank's skills, where it has any. */
-  async #evaluate(iteration: number): Promise<MetricRecord> {
+  /**
+   * Plays the evaluation split: plain, which counts, and with the bank's skills, where it has any. At the end the base policy plays it
+   * with those skills, too (it had none of its own at the start): what the skills are worth to a policy that has learnt nothing.
+   */
+  async #evaluate(iteration: number, after: Headline["after"]): Promise<MetricRecord> {
+    const plain = await this.#playSplit(iteration, after, "plain", this.#parts.policy);
+    const record = evaluationMetrics(plain);
+    if (!this.#config.evaluation.withSkills || this.#bank.live().length === 0) return record;
+    Object.assign(record, evaluationMetrics(await this.#playSplit(iteration, after, "with_skills", this.#parts.policy)));
+    const { reference } = this.#parts;
+    if (after !== "end" || reference === null) return record;
+    const base = await this.#playSplit(0, "start", "with_skills", reference);
+    return Object.assign(record, evaluationMetrics(base, "base_with_skills"));
+  }
+
+  async #playSplit(iteration: number, after: Headline["after"], mode: Headline["mode"], policy: PolicyHandle): Promise<EvaluationResult> {
     const { evaluation, retrieval } = this.#config;
     const { evalTasks, evalSplit, report, run } = this.#parts;
-    const modes = evaluation.withSkills && this.#bank.live().length > 0 ? (["plain", "with_skills"] as const) : (["plain"] as const);
-    let record: MetricRecord = {};
-    for (const mode of modes) {
-      const result: EvaluationResult = await evaluate(this.#parts, evalTasks, {
-        split: evalSplit,
-        mode,
-        tasks: evaluation.tasks,
-        temperature: evaluation.temperature,
-        rollout: this.#rolloutSettings(),
-        ...(mode === "with_skills"
-          ? { skillsFor: (task: Task, sentence: string) => retrieve(this.#bank, task, sentence, retrieval, "exploit") }
-          : {}),
-        onProgress: (done, total) => report?.({ kind: "activity", doing: `evaluation, ${mode.replace("_", " ")}`, done, total }),
-      });
-      record = { ...record, ...evaluationMetrics(result) };
-      const { rate: success, low, high, n: tasks } = result.success;
-      this.#evaluations.push({ iteration, mode, success, low, high, tasks });
-      await run.trajectory(`evaluation/iteration-${padded(iteration)}-${mode}.json`, result);
-      const byType = Object.fromEntries(Object.entries(result.byType).map(([type, { rate }]) => [type, rate]));
-      report?.({ kind: "evaluation", iteration, split: evalSplit, mode, success, tasks, successByType: byType });
-    }
-    return record;
+    const result = await evaluate({ ...this.#parts, policy }, evalTasks, {
+      split: evalSplit,
+      mode,
+      tasks: evaluation.tasks,
+      temperature: evaluation.temperature,
+      rollout: this.#rolloutSettings(),
+      ...(mode === "with_skills"
+        ? { skillsFor: (task: Task, sentence: string) => retrieve(this.#bank, task, sentence, retrieval, "exploit") }
+        : {}),
+      onProgress: (done, total) => report?.({ kind: "activity", doing: `evaluation, ${mode.replace("_", " ")}`, done, total }),
+    });
+    const { rate: success, low, high, n: tasks } = result.success;
+    this.#evaluations.push({ iteration, after, mode, success, low, high, tasks });
+    await run.trajectory(`evaluation/iteration-${padded(iteration)}-${mode}.json`, result);
+    const byType = Object.fromEntries(Object.entries(result.byType).map(([type, { rate }]) => [type, rate]));
+    report?.({ kind: "evaluation", iteration, split: evalSplit, mode, success, tasks, successByType: byType });
+    return result;
   }
 
   #rolloutSettings(): Pick<
