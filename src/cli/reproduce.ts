@@ -11,6 +11,7 @@ import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import { loadConfig } from "../config/load.js";
 import type { Config, Method } from "../config/schema.js";
+import { loadEnvironment } from "../env/registry.js";
 import type { Comparison } from "../report/markdown.js";
 import { readRun } from "../report/results.js";
 import { withConfig, wholeNumber } from "./options.js";
@@ -26,6 +27,9 @@ interface Options {
   readonly methods: readonly Method[];
   readonly out: string;
 }
+
+/** Evaluations of a run whose run file asks for none on the way. */
+const CURVE_POINTS = 7;
 
 export function register(program: Command): void {
   withConfig(program.command("reproduce"))
@@ -55,12 +59,12 @@ async function reproduce(options: Options): Promise<void> {
   const seeds = Array.from({ length: options.seeds }, (_, seed) => seed);
   const configFor = (method: Method, seed: number): Config => {
     const iterations = options.iterations === undefined ? [] : [`iterations=${options.iterations}`];
-    return loadConfig({
-      file,
-      set: [...options.set, ...iterations, `method=${method}`],
-      seed,
-      name: `${options.env}-${method}-seed${seed}`,
-    });
+    const set = [...options.set, ...iterations, `method=${method}`];
+    const name = `${options.env}-${method}-seed${seed}`;
+    const config = loadConfig({ file, set, seed, name });
+    if (config.evaluation.every > 0) return config;
+    // A learning curve needs points.
+    return loadConfig({ file, set: [...set, `evaluation.every=${Math.ceil(config.iterations / CURVE_POINTS)}`], seed, name });
   };
   // Every configuration is checked before the first run begins.
   const planned = options.methods.map((method) => ({ method, configs: seeds.map((seed) => configFor(method, seed)) }));
@@ -86,7 +90,7 @@ async function reproduce(options: Options): Promise<void> {
     methods: planned.map(({ method, configs }) => ({ method, runs: configs.map((config) => readRun(dirs.get(config)!)) })),
     iterations: first.iterations,
     episodes: first.iterations * first.rollout.groups * first.rollout.groupSize,
-    split: first.evaluation.split ?? "default",
+    split: first.evaluation.split ?? (await loadEnvironment(first.environment)).evalSplits[0]!,
     provenance: provenance(options, file, first),
   };
   mkdirSync(options.out, { recursive: true });
