@@ -12,8 +12,11 @@ export interface Stop {
   release(): void;
 }
 
-/** @param doing what the first signal leads to, for the message: "finishing the iteration and saving" */
-export function stopOnSignals(doing: string, tell: (text: string) => void): Stop {
+/**
+ * @param doing what the first signal leads to, for the message: "finishing the iteration and saving"
+ * @param leave is called before the process ends at the second one: to give the terminal back
+ */
+export function stopOnSignals(doing: string, tell: (text: string) => void, leave: () => void = () => {}): Stop {
   const controller = new AbortController();
   let first = 0;
   const onSignal = () => {
@@ -22,6 +25,7 @@ export function stopOnSignals(doing: string, tell: (text: string) => void): Stop
       tell(`Stopping: ${doing}. Once more leaves at once.`);
       controller.abort();
     } else if (performance.now() - first > SAME_KEYPRESS_MS) {
+      leave();
       process.exit(130);
     }
   };

@@ -66,16 +66,17 @@ export async function trainRun(config: Config, resume: boolean): Promise<{ finis
   });
   const terminal = process.stdout.isTTY ? new TerminalView(process.stdout) : null;
   const report = terminal?.report ?? lineView(console.log);
-  const stop = stopOnSignals("finishing the iteration and saving", (text) => report({ kind: "note", level: "info", text }));
+  const tell = (text: string) => report({ kind: "note", level: "info", text });
+  const stop = stopOnSignals("finishing the iteration and saving", tell, () => terminal?.close());
   try {
     const done = run.latestCheckpoint()?.step ?? 0;
     if (run.finished && done >= config.iterations) {
-      report({ kind: "note", level: "info", text: `The run ${name} is finished: all ${done} iterations are done.` });
+      tell(`The run ${name} is finished: all ${done} iterations are done.`);
       return { finished: true, dir: run.dir };
     }
     for (const text of run.notes) report({ kind: "note", level: "warning", text });
     const result = await train({ config, run, signal: stop.signal, report });
-    for (const text of evaluationTable(result)) report({ kind: "note", level: "info", text });
+    for (const text of evaluationTable(result)) tell(text);
     return { finished: result.finished, dir: run.dir };
   } finally {
     stop.release();

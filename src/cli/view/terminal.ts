@@ -9,15 +9,19 @@ import { eventLine } from "./lines.js";
 
 export class TerminalView {
   readonly #bars: MultiBar;
+  readonly #stream: NodeJS.WriteStream;
   readonly #left = new TimeLeft();
+  /** Between the first event of a training and the last one. */
+  #drawing = false;
   #iterations: SingleBar | null = null;
   #activity: SingleBar | null = null;
   #numbers: SingleBar | null = null;
   #types: SingleBar | null = null;
 
   constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
     this.#bars = new MultiBar(
-      { stream, hideCursor: true, clearOnComplete: true, fps: 8, autopadding: true, linewrap: false },
+      { stream, hideCursor: true, clearOnComplete: true, gracefulExit: false, fps: 8, autopadding: true, linewrap: false },
       Presets.shades_classic,
     );
   }
@@ -56,12 +60,16 @@ export class TerminalView {
     }
   };
 
-  /** Takes the moving lines away and gives the cursor back. Safe to call twice. */
+  /** Takes the moving lines away and gives the cursor back; what is reported from then on is written below. Safe to call twice. */
   close(): void {
+    if (!this.#drawing) return;
+    this.#drawing = false;
+    this.#bars.update(); // writes what is still waiting to be kept
     this.#bars.stop();
   }
 
   #begin(iterations: number, from: number, phase: string): void {
+    this.#drawing = true;
     const text = (format: string, total = 1, value = 0, payload: object = {}) => this.#bars.create(total, value, payload, { format });
     this.#iterations = text("{bar} iteration {value}/{total}  {phase}  {left}", iterations, from, { phase, left: "" });
     this.#activity = text("{bar} {doing} {value}/{total}", 1, 0, { doing: "starting" });
@@ -71,6 +79,8 @@ export class TerminalView {
 
   #keep(event: ProgressEvent): void {
     const line = eventLine(event, this.#left);
-    if (line !== null) this.#bars.log(`${line}\n`);
+    if (line === null) return;
+    if (this.#drawing) this.#bars.log(`${line}\n`);
+    else this.#stream.write(`${line}\n`);
   }
 }
