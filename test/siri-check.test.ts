@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 
 const program = process.env.SIRI_CHECK ?? resolve(import.meta.dirname, "..", "build", "Release", "siri_check");
 
-// The operations of native/backend.h.
+// The operations of native/backend.h, then what stands beside it.
 const operations = [
   "embed",
   "embed_backward",
@@ -28,6 +28,11 @@ const operations = [
   "head_train",
   "head_distill",
   "head_sample",
+  "policy_token_loss",
+  "gigpo_advantages",
+  "divergence_rows",
+  "philox",
+  "thread_pool",
   "sum_of_squares",
   "adamw",
 ];

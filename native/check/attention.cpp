@@ -196,11 +196,14 @@ void attention(Check& check, int64_t heads, int64_t kv_heads, int64_t dim, std::
     Clock clock(false);
     return forward(b, clock, p, 0, p.rows + 1, true);
   };
-  for (const auto& [page, piece, with_lse] : {std::tuple<int64_t, int64_t, bool>{16, 1, true}, {7, 5, true}, {0, 3, true}})
-    check.agreement("attention", text + (page > 0 ? size_text(" page", page) : " one block") + size_text(" queries", piece), whole,
-                    [&](Backend& b) {
+  struct Cut {
+    int64_t page, piece;  // of the cache, of the queries
+  };
+  for (const Cut cut : {Cut{16, 1}, Cut{7, 5}, Cut{0, 3}})
+    check.agreement("attention", text + (cut.page > 0 ? size_text(" page", cut.page) : " one block") + size_text(" queries", cut.piece),
+                    whole, [&](Backend& b) {
                       Clock clock(false);
-                      return forward(b, clock, p, page, piece, with_lse);
+                      return forward(b, clock, p, cut.page, cut.piece, true);
                     });
   check.agreement(
       "attention", text + " without lse", [&](Backend& b) -> Outputs<float> { return {whole(b)[0]}; },
@@ -226,6 +229,8 @@ void check_attention(Check& check) {
   attention(check, 8, 2, 64, {{70, 90}}, "70 of 90");
   attention(check, 14, 2, 128, {{66, 66}}, "66");
   attention(check, 2, 1, 1, {{5, 5}}, "5");
+  attention(check, 4, 2, 32, std::vector<Span>(8, {150, 150}), "8 x 150");
+  attention(check, 4, 2, 32, std::vector<Span>(32, {1, 150}), "32 x 1 of 150");
 }
 
 }  // namespace siri::check

@@ -54,6 +54,7 @@ bool Check::wanted(const std::string& name) const { return options_.filter.empty
 void Check::condition(const std::string& name, const std::string& shape, const std::function<bool(Backend&)>& holds) {
   if (!wanted(name)) return;
   begin(name, shape, {});
+  kind_ = "holds";
   bool held = holds(*devices_[0]);
   if (name == options_.inject) {
     held = !held;
@@ -69,6 +70,7 @@ void Check::begin(const std::string& name, const std::string& shape, Cost cost) 
   cost_ = cost;
   error_ = plain_ = 0;
   compared_ = false;
+  kind_ = "";
   complaints_.clear();
 }
 
@@ -131,7 +133,7 @@ void Check::end(double seconds) {
     rate = text("%.1f GFLOP/s", cost_.flops / seconds * 1e-9);
   else if (seconds > 0 && cost_.bytes > 0)
     rate = text("%.1f GB/s", cost_.bytes / seconds * 1e-9);
-  std::printf("%-22s %-58s %9s %9s %10s %14s  %s\n", name_.c_str(), shape_.c_str(), compared_ ? text("%.1e", error_).c_str() : "bits",
+  std::printf("%-22s %-58s %9s %9s %10s %14s  %s\n", name_.c_str(), shape_.c_str(), compared_ ? text("%.1e", error_).c_str() : kind_,
               compared_ ? text("%.1e", plain_).c_str() : "", seconds > 0 ? text("%.1f us", seconds * 1e6).c_str() : "", rate.c_str(),
               complaints_.empty() ? "ok" : "FAILED");
   for (const std::string& c : complaints_) std::printf("    %s\n", c.c_str());

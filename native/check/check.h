@@ -74,6 +74,7 @@ class Check {
   void agreement(const std::string& name, const std::string& shape, const One& one, const Other& other) {
     if (!wanted(name)) return;
     begin(name, shape, {});
+    kind_ = "bits";
     Outputs<float> got = one(*devices_[0]);
     perturb(got);
     same_bits("second way", got, other(*devices_[0]));
@@ -105,6 +106,7 @@ class Check {
   Cost cost_;
   double error_ = 0, plain_ = 0;
   bool compared_ = false;
+  const char* kind_ = "";  // what stands for the error where there is none
   std::vector<std::string> complaints_;
 };
 

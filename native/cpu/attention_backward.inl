@@ -72,9 +72,11 @@ static void attention_backward(const float* q, int64_t q_stride, const float* ou
   int64_t key_stride = segment.keys.row_stride, sum_stride = kv_stride;
   float *dk_rows = dk + offset, *dv_rows = dv + offset;
   if (!direct) {
-    copy_padded(key_rows, key_stride, keys, dim, s.keys, s.padded);
-    copy_padded(dk_rows, kv_stride, keys, dim, s.dk, s.padded);
-    copy_padded(dv_rows, kv_stride, keys, dim, s.dv, s.padded);
+    for (int64_t j = 0; j < keys; ++j) {
+      copy_padded(key_rows + j * key_stride, dim, s.keys + j * s.padded, s.padded);
+      copy_padded(dk_rows + j * kv_stride, dim, s.dk + j * s.padded, s.padded);
+      copy_padded(dv_rows + j * kv_stride, dim, s.dv + j * s.padded, s.padded);
+    }
     key_rows = s.keys, dk_rows = s.dk, dv_rows = s.dv;
     key_stride = sum_stride = s.padded;
   }
@@ -92,8 +94,8 @@ static void attention_backward(const float* q, int64_t q_stride, const float* ou
       for (int64_t m = 0; m < count; ++m) {
         const int64_t vector = v + t + m;
         float *query_row = s.queries + (t + m) * s.padded, *dout_row = s.douts + (t + m) * s.padded;
-        copy_padded(q + query.at(vector), 0, 1, dim, query_row, s.padded);
-        copy_padded(dout + result.at(vector), 0, 1, dim, dout_row, s.padded);
+        copy_padded(q + query.at(vector), dim, query_row, s.padded);
+        copy_padded(dout + result.at(vector), dim, dout_row, s.padded);
         delta[m] = dot_row(dout + result.at(vector), out + result.at(vector), dim);
         n[m] = before + vector / group + 1;
         query_rows[m] = query_row;
@@ -109,7 +111,7 @@ static void attention_backward(const float* q, int64_t q_stride, const float* ou
 
       for (int64_t i = 0; i < count * s.padded; ++i) s.sums[i] = 0.0f;
       weighted(count, ds, s.stride, n, key_rows, key_stride, chunks, s.sums, s.padded);
-      for (int64_t m = 0; m < count; ++m) std::memcpy(dq + gradient.at(v + t + m), s.sums + m * s.padded, sizeof(float) * dim);
+      for (int64_t m = 0; m < count; ++m) write_row(s.sums + m * s.padded, 1.0f, dim, dq + gradient.at(v + t + m));
     }
     outer_rows(s.p, s.stride, s.douts, s.padded, rows, reach, chunks, dv_rows, sum_stride);
     outer_rows(s.ds, s.stride, s.queries, s.padded, rows, reach, chunks, dk_rows, sum_stride);

@@ -251,12 +251,11 @@ static void pack_panels(const KvRows& rows, int64_t offset, int64_t count, int64
   }
 }
 
-// count rows of dim to rows of `padded` columns, the rest 0.
-static void copy_padded(const float* from, int64_t stride, int64_t count, int64_t dim, float* to, int64_t padded) {
-  for (int64_t i = 0; i < count; ++i) {
-    std::memcpy(to + i * padded, from + i * stride, sizeof(float) * dim);
-    for (int64_t d = dim; d < padded; ++d) to[i * padded + d] = 0.0f;
-  }
+// One row of dim to a row of `padded` columns, the rest 0.
+static inline void copy_padded(const float* from, int64_t dim, float* to, int64_t padded) {
+  int64_t d = 0;
+  for (; d + W <= dim; d += W) store(to + d, load(from + d));
+  if (d < padded) store(to + d, load_n(from + d, dim - d));
 }
 
 // Queries of one kv head as vectors: vector v is head v % group of query v / group, in a tensor of rows * heads * dim.

@@ -9,8 +9,8 @@
 
 namespace siri::cpu {
 
-// Rows of a norm whose weight gradients are summed before they are added to the total, elements of a block of sum_of_squares,
-// query rows of one attention work item: fixed, so that no sum depends on the number of threads.
+// Rows of a norm whose weight gradients are summed before they are added to the total, elements of a block of sum_of_squares:
+// fixed, so that no sum depends on the number of threads. Query rows of one attention work item: no sum depends on those.
 constexpr int64_t kNormBlock = 64;
 constexpr int64_t kSquaresBlock = 16384;
 constexpr int64_t kQueryChunk = 64;
