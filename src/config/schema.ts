@@ -27,7 +27,7 @@ const environment = z.strictObject({
 const model = z.strictObject({
   path: z.string().min(1).describe("Hugging Face folder of the base policy; relative to the run file. [ours]"),
   threads: whole().default(0).describe("Threads of the engine; 0 = one per core. Results do not depend on it. [ours]"),
-  maxBatchTokens: count().default(2048).describe("Tokens of one forward pass, which bounds memory; results do not depend on it. [ours]"),
+  maxBatchTokens: count().default(2048).describe("Tokens of one forward pass, which bounds memory; another value changes the last bits of gradients. [ours]"),
   kvCacheMiB: z.number().positive().default(512).describe("Memory of the KV cache, MiB; requests wait while it is full. [ours]"),
 });
 
