@@ -88,7 +88,15 @@ export async function trainRun(config: Config, resume: boolean): Promise<{ finis
 /** Keys that change what is watched or how fast it goes, not what is learnt; and a longer run. */
 function mayDifferOnResume({ key, stored, given }: Difference): boolean {
   if (key === "iterations") return typeof stored === "number" && typeof given === "number" && given > stored;
-  const free = ["run", "evaluation", "model.threads", "rollout.concurrency", "rollout.environmentTimeout", "rollout.retries"];
+  const free = [
+    "run",
+    "evaluation",
+    "model.threads",
+    "model.kvCacheMiB",
+    "rollout.concurrency",
+    "rollout.environmentTimeout",
+    "rollout.retries",
+  ];
   const endpoint = ["writer.url", "writer.apiKeyEnv", "writer.timeout", "writer.retries"];
   return [...free, ...endpoint].some((name) => key === name || key.startsWith(`${name}.`));
 }
