@@ -14,7 +14,7 @@ import {
 import { symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { RunDirectory, type RunOptions } from "./run-directory.js";
 
 const CONFIG = { seed: 1, iterations: 10, rollout: { groups: 4 } };
@@ -288,12 +288,11 @@ describe.skipIf(process.platform !== "linux")("disks that refuse", () => {
     run.close();
   });
 
-  const disk = mountSmallDisk();
-  afterAll(() => {
-    if (disk !== null) execFileSync("umount", [disk]);
-  });
-  test.skipIf(disk === null)("a disk of 256 kB fills up: clear errors, then the run goes on where there is room", async () => {
-    const run = await open(disk!);
+  test("a disk of 256 kB fills up: clear errors, then the run goes on where there is room", async ({ skip }) => {
+    const disk = mountSmallDisk();
+    if (disk === null) return skip("this user may not mount a tmpfs");
+    onTestFinished(() => void execFileSync("umount", [disk]));
+    const run = await open(disk);
     const big = (dir: string) => writeFile(join(dir, "weights.bin"), new Uint8Array(100_000));
     await run.saveCheckpoint(1, big, null);
     await run.saveCheckpoint(2, big, null).catch(() => undefined);
@@ -308,16 +307,16 @@ describe.skipIf(process.platform !== "linux")("disks that refuse", () => {
     const whole = read(run.dir, "metrics.jsonl");
     expect(whole.endsWith("\n")).toBe(true);
     run.close();
-    const again = await open(disk!, { resume: true });
+    const again = await open(disk, { resume: true });
     expect(again.latestCheckpoint()!.step).toBe(kept);
     again.metrics.append({ iteration: kept + 1 });
     again.close();
-    execFileSync("mount", ["-o", "remount,ro", disk!]);
-    await expect(open(disk!, { resume: true })).rejects.toMatchObject({
+    execFileSync("mount", ["-o", "remount,ro", disk]);
+    await expect(open(disk, { resume: true })).rejects.toMatchObject({
       code: "RUN_NOT_WRITABLE",
       message: expect.stringContaining("read-only"),
     });
-    await expect(open(disk!, { name: "other" })).rejects.toMatchObject({
+    await expect(open(disk, { name: "other" })).rejects.toMatchObject({
       code: "RUN_NOT_WRITABLE",
       message: expect.stringContaining("run.root"),
     });
