@@ -42,7 +42,24 @@ function integer(name: string, value: number, low: number, high: number): number
   return value;
 }
 
+/** An options object, a row or a loss: everything below reads fields of it. */
+export function checkObject(name: string, value: unknown): void {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw bad(`${name} is ${Array.isArray(value) ? "an array" : String(value)}; it must be an object with the documented fields`);
+}
+
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw bad("signal is no AbortSignal; give that of an AbortController");
+}
+
+export function checkPath(name: string, value: unknown): asserts value is string {
+  if (typeof value !== "string" || value === "" || value.includes("\0"))
+    throw bad(`${name} is ${JSON.stringify(value)}; it must be a path, a string that is not empty`);
+}
+
 function checkTokens(name: string, tokens: ArrayLike<number>, vocab: number): void {
+  if (!(tokens instanceof Int32Array) && !Array.isArray(tokens))
+    throw bad(`${name} is ${typeof tokens === "object" ? "an object" : String(tokens)}; it must be an Int32Array or an array of token ids`);
   for (let i = 0; i < tokens.length; i++) {
     const t = tokens[i]!;
     if (!(t >= 0 && t < vocab && Number.isInteger(t)))
@@ -69,8 +86,9 @@ export function toSeed(seed: number | bigint): bigint {
 }
 
 export function checkSample(prompt: Int32Array | readonly number[], options: SampleOptions, limits: Limits, eos: readonly number[]) {
-  if (prompt.length === 0) throw bad("the prompt is empty; it must hold at least one token");
+  checkObject("options", options);
   checkTokens("prompt", prompt, limits.vocab);
+  if (prompt.length === 0) throw bad("the prompt is empty; it must hold at least one token");
   const maxTokens = integer("maxTokens", options.maxTokens, 1, 2 ** 31 - 1);
   const total = prompt.length + maxTokens;
   if (total > limits.maxPositions)
@@ -95,6 +113,7 @@ export function checkSample(prompt: Int32Array | readonly number[], options: Sam
 }
 
 function checkRow(name: string, row: { tokens: Int32Array; responseStart: number }, limits: Limits): void {
+  checkObject(name, row);
   if (!(row.tokens instanceof Int32Array)) throw bad(`${name}.tokens must be an Int32Array`);
   checkTokens(`${name}.tokens`, row.tokens, limits.vocab);
   if (row.tokens.length > limits.maxPositions)
@@ -110,6 +129,7 @@ function checkRow(name: string, row: { tokens: Int32Array; responseStart: number
 
 /** Rows end to end. Greedy rows are scored at temperature 1. */
 export function flattenRows(rows: readonly Row[], limits: Limits, name = "rows"): NativeRows {
+  if (!Array.isArray(rows)) throw bad(`${name} is ${typeof rows}; it must be an array of rows`);
   let total = 0;
   for (const [i, row] of rows.entries()) {
     checkRow(`${name}[${i}]`, row, limits);
@@ -182,6 +202,16 @@ function gather<R extends Row>(
   return out;
 }
 
+/** 1 for each token that counts, 0 for each that does not; default all ones. */
+function gatherMask<R extends Row & { readonly mask?: Float32Array }>(rows: readonly R[]): Float32Array {
+  for (const [i, row] of rows.entries()) {
+    const at = row.mask instanceof Float32Array ? row.mask.findIndex((m) => m !== 0 && m !== 1) : -1;
+    if (at >= 0)
+      throw bad(`rows[${i}].mask[${at}] is ${row.mask![at]}; a token counts (1) or does not (0): scale its advantage or weight instead`);
+  }
+  return gather(rows, "mask", (r) => r.mask, { fallback: 1 });
+}
+
 const AGGREGATIONS = ["token-mean", "seq-mean-token-sum", "seq-mean-token-mean"];
 const DIVERGENCES = ["forward-kl", "reverse-kl", "jsd"];
 const LARGE = 1e30;
@@ -197,7 +227,7 @@ function policyLoss(rows: readonly PolicyRow[], loss: PolicyLoss, scale: number)
   return {
     kind: "policy",
     scale,
-    mask: gather(rows, "mask", (r) => r.mask, { fallback: 1, low: 0 }),
+    mask: gatherMask(rows),
     advantage: gather(rows, "advantage", (r) => r.advantage, {}),
     oldLogprobs: gather(rows, "oldLogprobs", (r) => r.oldLogprobs, {}),
     ...(hasReference ? { refLogprobs: gather(rows, "refLogprobs", (r) => r.refLogprobs, {}) } : {}),
@@ -215,7 +245,7 @@ function weightedLoss(rows: readonly WeightedRow[], loss: WeightedLoss, scale: n
   return {
     kind: "weighted-nll",
     scale,
-    mask: gather(rows, "mask", (r) => r.mask, { fallback: 1, low: 0 }),
+    mask: gatherMask(rows),
     weight: gather(rows, "weights", (r) => r.weights, { fallback: 1 }),
     normaliser: loss.normaliser ?? -1,
     promptCoef: finite("promptCoef", loss.promptCoef ?? 0, 0, LARGE),
@@ -258,6 +288,7 @@ export function flattenLoss(
   loss: PolicyLoss | WeightedLoss | DistillLoss,
   limits: Limits,
 ): NativeLoss {
+  checkObject("loss", loss);
   const scale = finite("scale", loss.scale ?? 1, -LARGE, LARGE);
   switch (loss.kind) {
     case "policy":
@@ -272,8 +303,11 @@ export function flattenLoss(
 }
 
 export function checkOptimiser(o: AdamWOptions) {
+  checkObject("optimiser", o);
   const beta = (name: string, value: number) => {
-    if (!(value >= 0 && value < 1)) throw bad(`${name} is ${value}; it must be in [0, 1)`);
+    // The engine computes with float32: 1 - beta must not vanish there.
+    if (typeof value !== "number" || !(value >= 0 && Math.fround(value) < 1))
+      throw bad(`${name} is ${value}; it must be in [0, 1), at most ${1 - 2 ** -24}`);
     return value;
   };
   return {

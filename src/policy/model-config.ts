@@ -12,18 +12,25 @@ const llama3Rope = z.object({
   original_max_position_embeddings: z.number().int().positive(),
 });
 
-const size = z.number().int().positive();
+/** Far above any model, far below what would overflow or exhaust a machine before the weights are looked at. */
+const MOST_LAYERS = 4096;
+const MOST = 2 ** 24;
+const size = z.number().int().positive().max(MOST);
 
 const configSchema = z.looseObject({
   model_type: z.string(),
   hidden_size: size,
   intermediate_size: size,
-  num_hidden_layers: size,
+  num_hidden_layers: size.max(MOST_LAYERS),
   num_attention_heads: size,
   num_key_value_heads: size.optional(),
   head_dim: size.nullish(),
   vocab_size: size,
-  max_position_embeddings: size,
+  max_position_embeddings: z
+    .number()
+    .int()
+    .positive()
+    .max(2 ** 31 - 1),
   rms_norm_eps: z.number().positive(),
   rope_theta: z.number().positive().optional(),
   rope_scaling: z.looseObject({}).nullish(),
@@ -60,6 +67,12 @@ function ropeConfig(source: string, config: z.infer<typeof configSchema>): Nativ
   if (type !== "llama3") throw unsupported(source, `RoPE scaling "${String(type)}"`, 'supported are "default" and "llama3"');
   const scaling = llama3Rope.safeParse(parameters);
   if (!scaling.success) throw new SiriError("SIRI_MODEL_CONFIG", `${source}: llama3 RoPE scaling: ${z.prettifyError(scaling.error)}`);
+  const { low_freq_factor: low, high_freq_factor: high } = scaling.data;
+  if (high <= low)
+    throw new SiriError(
+      "SIRI_MODEL_CONFIG",
+      `${source}: llama3 RoPE scaling: high_freq_factor ${high} must be greater than low_freq_factor ${low}; correct one of them`,
+    );
   return {
     theta,
     llama3: true,
@@ -98,6 +111,11 @@ export function parseModelConfig(json: unknown, source: string): ModelConfig {
     throw new SiriError(
       "SIRI_MODEL_CONFIG",
       `${source}: head_dim (hidden_size ${c.hidden_size} / num_attention_heads ${heads} when absent) is ${headDim}; it must be an even integer`,
+    );
+  if (heads * headDim > MOST)
+    throw new SiriError(
+      "SIRI_MODEL_CONFIG",
+      `${source}: num_attention_heads ${heads} x head_dim ${headDim} is more than ${MOST}; correct one of them`,
     );
   const eos = c.eos_token_id;
   const eosTokens = eos === null || eos === undefined ? [] : typeof eos === "number" ? [eos] : eos;

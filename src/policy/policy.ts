@@ -6,11 +6,23 @@
  * loadOptimiser()) waits until every request made before it is done - those finish with the old weights - and every call made
  * after it waits for it. A train() that fails or is aborted clears all accumulated gradients.
  */
-import { mkdir, open, readFile, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { mkdir, open, readFile, rename, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { SiriError } from "../errors.js";
 import { type EngineMemory, fromNative, native, type NativeEngine, resolveIsa, resolveThreads } from "../native.js";
-import { checkOptimiser, checkSample, flattenLoss, flattenRows, type Limits, splitResponses, toSeed } from "./checks.js";
+import {
+  checkObject,
+  checkOptimiser,
+  checkPath,
+  checkSample,
+  checkSignal,
+  flattenLoss,
+  flattenRows,
+  type Limits,
+  splitResponses,
+  toSeed,
+} from "./checks.js";
 import { checkEos, type ModelConfig, parseModelConfig } from "./model-config.js";
 import { safetensorsHeader } from "./safetensors.js";
 import { loadOptimiserTensors, loadWeights } from "./weights.js";
@@ -80,6 +92,30 @@ async function readJson(path: string): Promise<unknown> {
     return JSON.parse(text);
   } catch (e) {
     throw new SiriError("SIRI_FILE", `${path} is not JSON: ${e instanceof Error ? e.message : String(e)}`, { cause: e });
+  }
+}
+
+/** What the file system refuses becomes SIRI_FILE, with its own words. */
+async function writing<T>(path: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (e) {
+    if (!(e instanceof Error) || !("syscall" in e)) throw e;
+    throw new SiriError("SIRI_FILE", `cannot write ${path}: ${e.message}; check that the folder is writable and has room`, { cause: e });
+  }
+}
+
+/** mkdir with its parents; Node's own `recursive` never returns where a file system answers ENOENT for good (/proc). */
+async function makeFolder(dir: string): Promise<void> {
+  try {
+    await mkdir(dir);
+  } catch (e) {
+    const { code } = e as NodeJS.ErrnoException;
+    if (code === "ENOENT" && dirname(dir) !== dir) {
+      await makeFolder(dirname(dir));
+      await mkdir(dir);
+    } else if (!(code === "EEXIST" || code === "EISDIR" || code === "EROFS") || !(await stat(dir).catch(() => undefined))?.isDirectory())
+      throw e;
   }
 }
 
@@ -156,12 +192,16 @@ export class Policy implements PolicyHandle {
    * Throws SIRI_FILE, SIRI_MODEL_CONFIG or SIRI_WEIGHTS naming every file, field or tensor that does not fit.
    */
   static async load(dir: string, options: PolicyOptions = {}): Promise<Policy> {
+    checkPath("dir", dir);
+    checkObject("options", options);
     const path = join(dir, "config.json");
     const config = parseModelConfig(await readJson(path), path);
-    const generation = (await readJson(join(dir, "generation_config.json")).catch(() => ({}))) as { eos_token_id?: number | number[] };
-    const eos = generation.eos_token_id;
+    const generation = join(dir, "generation_config.json");
+    const eos = existsSync(generation)
+      ? ((await readJson(generation)) as { eos_token_id?: number | number[] | null } | null)?.eos_token_id
+      : null;
     const eosTokens =
-      eos === undefined ? config.eosTokens : checkEos(Array.isArray(eos) ? eos : [eos], config.native.vocab, "generation_config.json");
+      eos === undefined || eos === null ? config.eosTokens : checkEos(Array.isArray(eos) ? eos : [eos], config.native.vocab, generation);
     const policy = new Policy(config, eosTokens, await readCompanions(dir), options);
     try {
       await loadWeights(dir, policy.#tensors, (name, data) => policy.#write("weight", name, data));
@@ -174,6 +214,7 @@ export class Policy implements PolicyHandle {
 
   /** A new policy with random weights (normal with deviation initializer_range; norms 1, biases 0), a function of the seed. */
   static async create(config: unknown, options: PolicyOptions & { readonly seed: number | bigint }): Promise<Policy> {
+    checkObject("options", options);
     const parsed = parseModelConfig(config, "config");
     const seed = toSeed(options.seed);
     const policy = new Policy(parsed, parsed.eosTokens, new Map(), options);
@@ -183,6 +224,7 @@ export class Policy implements PolicyHandle {
 
   async #run<T>(start: (id: number) => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.#closing) throw new SiriError("SIRI_CLOSED", "the policy is closed; load it again to use it");
+    checkSignal(signal);
     signal?.throwIfAborted();
     const id = this.#nextCall++;
     const abort = () => this.#engine.abort(id);
@@ -248,10 +290,16 @@ export class Policy implements PolicyHandle {
   }
 
   async save(dir: string, options: { readonly dtype?: "float32" | "bfloat16" | "float16" } = {}): Promise<void> {
+    checkPath("dir", dir);
+    checkObject("options", options);
     const dtype = options.dtype ?? "float32";
-    const type = FILE_TYPES[dtype];
+    const type = Object.hasOwn(FILE_TYPES, dtype) ? FILE_TYPES[dtype] : undefined;
     if (!type) throw new SiriError("SIRI_ARGUMENT", `dtype is "${dtype}"; known are ${Object.keys(FILE_TYPES).join(", ")}`);
-    await mkdir(dir, { recursive: true });
+    await writing(dir, this.#saveFolder(dir, dtype, type));
+  }
+
+  async #saveFolder(dir: string, dtype: keyof typeof FILE_TYPES, type: "F32" | "BF16" | "F16"): Promise<void> {
+    await makeFolder(dir);
     const path = join(dir, "model.safetensors");
     await this.#writeFile(`${path}.partial`, this.#tensors, "weight", safetensorsHeader(this.#tensors, type, { format: "pt" }), dtype);
     await rename(`${path}.partial`, path);
@@ -273,16 +321,18 @@ export class Policy implements PolicyHandle {
   }
 
   async saveOptimiser(file: string): Promise<void> {
+    checkPath("file", file);
     const entries = (["moment1", "moment2"] as const).flatMap((store) => this.#tensors.map((t) => ({ store, ...t })));
     const named = entries.map((e) => ({ name: `${e.store}.${e.name}`, shape: e.shape }));
     // The engine fills in the step when it writes the file, so that both are of one moment.
     const header = safetensorsHeader(named, "F32", { format: "siri-optimiser", step: "0".repeat(20) });
     const list = entries.flatMap((e) => [e.store, e.name]);
     await this.#run((id) => this.#engine.writeFile(id, `${file}.partial`, header, list, "float32"));
-    await rename(`${file}.partial`, file);
+    await writing(file, rename(`${file}.partial`, file));
   }
 
   async loadOptimiser(file: string): Promise<void> {
+    checkPath("file", file);
     const step = await loadOptimiserTensors(file, this.#tensors, (store, name, data) => this.#write(store, name, data));
     await this.#run((id) => this.#engine.setStep(id, step));
   }

@@ -20,6 +20,11 @@ export interface TensorEntry {
 
 export const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+
+const areCounts = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.every((n) => typeof n === "number" && Number.isSafeInteger(n) && n >= 0);
+
 /** An open file: its header, checked against the file's length; data is read on demand. */
 export class SafetensorsFile {
   readonly path: string;
@@ -58,34 +63,36 @@ export class SafetensorsFile {
         throw bad(`truncated or not a safetensors file: its header has ${length} bytes, the file ${size}`);
       const text = Buffer.alloc(length);
       await file.read(text, 0, length, 8);
-      let header: Record<string, { dtype?: unknown; shape?: unknown; data_offsets?: unknown }>;
+      let header: unknown;
       try {
         header = JSON.parse(text.toString("utf8"));
       } catch (e) {
         throw bad("its header is not JSON", e);
       }
+      if (!isRecord(header)) throw bad("its header is not a JSON object");
       const entries = new Map<string, TensorEntry>();
       let metadata: Record<string, string> = {};
       for (const [name, value] of Object.entries(header)) {
         if (name === "__metadata__") {
+          if (!isRecord(value)) throw bad("its __metadata__ is not a JSON object");
           metadata = value as Record<string, string>;
           continue;
         }
-        const { dtype, shape, data_offsets: offsets } = value;
-        if (typeof dtype !== "string" || !Array.isArray(shape) || !Array.isArray(offsets) || offsets.length !== 2)
+        const { dtype, shape, data_offsets: offsets } = isRecord(value) ? value : {};
+        if (typeof dtype !== "string" || !areCounts(shape) || !areCounts(offsets) || offsets.length !== 2)
           throw bad(`tensor ${name}: its header entry is malformed`);
         const [begin, end] = offsets as [number, number];
-        const width = BYTES[dtype];
+        const width = Object.hasOwn(BYTES, dtype) ? BYTES[dtype] : undefined;
         if (width !== undefined && end - begin !== elements(shape) * width)
           throw bad(`tensor ${name}: ${dtype} of shape [${shape}] takes ${elements(shape) * width} bytes, its header gives ${end - begin}`);
-        if (begin < 0 || 8 + length + end > size)
+        if (begin > end || 8 + length + end > size)
           throw bad(`truncated: tensor ${name} ends at byte ${8 + length + end}, the file has ${size}; copy or download it again`);
         entries.set(name, { name, dtype, shape, begin, end });
       }
       return new SafetensorsFile(path, file, 8 + length, entries, metadata);
     } catch (e) {
       await file.close();
-      throw e;
+      throw e instanceof SiriError ? e : bad(`cannot read: ${e instanceof Error ? e.message : String(e)}`, e);
     }
   }
 

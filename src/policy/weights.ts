@@ -48,12 +48,14 @@ async function weightFiles(dir: string): Promise<string[]> {
     );
   let map: unknown;
   try {
-    map = (JSON.parse(await readFile(index, "utf8")) as { weight_map?: unknown }).weight_map;
+    map = (JSON.parse(await readFile(index, "utf8")) as { weight_map?: unknown } | null)?.weight_map;
   } catch (e) {
-    throw new SiriError("SIRI_FILE", `${index} is not JSON`, { cause: e });
+    throw new SiriError("SIRI_FILE", `cannot read ${index}: ${e instanceof Error ? e.message : String(e)}`, { cause: e });
   }
-  if (typeof map !== "object" || map === null) throw new SiriError("SIRI_FILE", `${index} has no weight_map`);
-  return [...new Set(Object.values(map as Record<string, string>))].map((name) => join(dir, name));
+  const names = typeof map === "object" && map !== null ? Object.values(map) : [];
+  if (names.length === 0 || !names.every((name): name is string => typeof name === "string"))
+    throw new SiriError("SIRI_FILE", `${index} has no weight_map from tensors to file names; download it again`);
+  return [...new Set(names)].map((name) => join(dir, name));
 }
 
 /** Throws SIRI_FILE (unreadable or truncated) or SIRI_WEIGHTS (missing, unexpected or misshapen tensors, each named). */
