@@ -147,3 +147,19 @@ describe("broken folders", () => {
     await loaded.close();
   });
 });
+
+it("a signal shared by hundreds of calls ends them all, without a warning of too many listeners", async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error) => warnings.push(warning);
+  process.on("warning", note);
+  const controller = new AbortController();
+  const calls = Array.from({ length: 200 }, (_, seed) =>
+    policy.sample([1, 2, 3], { maxTokens: 500, seed, stop: [], signal: controller.signal }),
+  );
+  controller.abort(new Error("enough"));
+  for (const outcome of await Promise.allSettled(calls))
+    expect(outcome).toMatchObject({ status: "rejected", reason: { message: "enough" } });
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off("warning", note);
+  expect(warnings).toEqual([]);
+});

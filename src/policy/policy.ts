@@ -147,6 +147,7 @@ export class Policy implements PolicyHandle {
   readonly #engine: NativeEngine;
   readonly #tensors: readonly { readonly name: string; readonly shape: readonly number[] }[];
   readonly #limits: Limits;
+  readonly #watched = new Map<AbortSignal, { readonly calls: Set<number>; readonly abort: () => void }>();
   #nextCall = 1;
   #closing: Promise<void> | undefined;
   #lastStats: Omit<PolicyStats, "parameters">;
@@ -227,17 +228,38 @@ export class Policy implements PolicyHandle {
     checkSignal(signal);
     signal?.throwIfAborted();
     const id = this.#nextCall++;
-    const abort = () => this.#engine.abort(id);
     try {
       const pending = start(id);
-      signal?.addEventListener("abort", abort, { once: true });
+      if (signal) this.#watch(signal, id);
       return await pending;
     } catch (e) {
       if (signal?.aborted && e instanceof Error && "code" in e && e.code === "ABORT_ERR") throw signal.reason;
       throw fromNative(e);
     } finally {
-      signal?.removeEventListener("abort", abort);
+      if (signal) this.#unwatch(signal, id);
     }
+  }
+
+  // One listener a signal, however many calls share it: hundreds of rollouts may.
+  #watch(signal: AbortSignal, id: number): void {
+    let watched = this.#watched.get(signal);
+    if (!watched) {
+      const calls = new Set<number>();
+      const abort = () => {
+        for (const call of calls) this.#engine.abort(call);
+      };
+      watched = { calls, abort };
+      this.#watched.set(signal, watched);
+      signal.addEventListener("abort", abort, { once: true });
+    }
+    watched.calls.add(id);
+  }
+
+  #unwatch(signal: AbortSignal, id: number): void {
+    const watched = this.#watched.get(signal);
+    if (!watched?.calls.delete(id) || watched.calls.size > 0) return;
+    signal.removeEventListener("abort", watched.abort);
+    this.#watched.delete(signal);
   }
 
   #write(store: "weight" | "moment1" | "moment2", name: string, data: Float32Array): Promise<void> {
