@@ -215,7 +215,9 @@ Napi::Value internalisation(Engine& engine, Napi::Env env, const Object& o) {
       engine, s,
       [&](int64_t begin, int64_t end, const float* logprob, const float*, float* dlogprob, float*) {
         for (int64_t i = begin; i < end; ++i) {
-          const double w = divisor > 0.0 ? gate[i] * internalisation_weight(advantage[i], most) / divisor : 0.0;
+          // What the gate keeps out must not touch the loss, whatever its advantage is.
+          const bool counts = divisor > 0.0 && gate[i] != 0.0f;
+          const double w = counts ? internalisation_weight(advantage[i], most) / divisor : 0.0;
           if (w != 0.0) loss -= w * logprob[i - begin];
           dlogprob[i - begin] = static_cast<float>(-w);
         }

@@ -10,7 +10,7 @@
  * F is 1 ("mean_norm") or the sample standard deviation + 1e-6 ("mean_std_norm"). A group of one keeps its score (mean 0, std 1);
  * a step alone with its anchor gets 0. The penalty touches its own step only: neither earlier returns nor other rows' scores.
  */
-import { finiteNumber, oneOf, SiriArgument } from "./check.js";
+import { array, finiteNumber, object, oneOf, SiriArgument } from "./check.js";
 import { callNative } from "./engine.js";
 
 export interface GroupTrajectory {
@@ -65,6 +65,8 @@ export interface GroupAdvantages {
 }
 
 export function groupAdvantages(trajectories: readonly GroupTrajectory[], options: AdvantageOptions = {}): GroupAdvantages {
+  array("trajectories", trajectories, "trajectories");
+  object("options", options);
   const settings = {
     gamma: finiteNumber("gamma", options.gamma ?? 0.95, (g) => g >= 0 && g <= 1, "from 0 to 1"),
     omega: finiteNumber("omega", options.omega ?? 1, () => true, "a finite number"),
@@ -158,11 +160,16 @@ function stepGroups(
 }
 
 function checkTrajectory(trajectory: GroupTrajectory, t: number, perArm: boolean): void {
-  const { anchors, rewards, valid, group, arm } = trajectory;
   const name = `trajectories[${t}]`;
-  if (typeof group !== "string" && typeof group !== "number")
+  object(name, trajectory);
+  const { anchors, rewards, valid, group, arm } = trajectory;
+  array(`${name}.anchors`, anchors, "strings");
+  if (!Array.isArray(rewards) && !ArrayBuffer.isView(rewards))
+    throw new SiriArgument(`${name}.rewards is ${typeof rewards}; it must be an array of numbers.`);
+  if (valid !== undefined) array(`${name}.valid`, valid, "booleans");
+  if ((typeof group !== "string" && typeof group !== "number") || Number.isNaN(group))
     throw new SiriArgument(`${name}.group is ${String(group)}; it must be a string or a number.`);
-  if (perArm && typeof arm !== "string" && typeof arm !== "number")
+  if (perArm && ((typeof arm !== "string" && typeof arm !== "number") || Number.isNaN(arm)))
     throw new SiriArgument(`${name}.arm is ${String(arm)}; pool "per_arm" needs a string or a number for every trajectory.`);
   if (rewards.length !== anchors.length)
     throw new SiriArgument(`${name} has ${anchors.length} anchors and ${rewards.length} rewards; each step has one of both.`);

@@ -13,6 +13,26 @@ function shown(value: unknown): string {
   return ArrayBuffer.isView(value) ? value.constructor.name : Array.isArray(value) ? "an array" : typeof value;
 }
 
+/** An input of named arrays and settings, or a part of one. */
+export function object(name: string, value: unknown): void {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new SiriArgument(`${name} is ${shown(value)}; it must be an object with the documented fields.`);
+}
+
+export function array(name: string, value: unknown, what: string): void {
+  if (!Array.isArray(value)) throw new SiriArgument(`${name} is ${shown(value)}; it must be an array of ${what}.`);
+}
+
+/** Refuses NaN (or, where `finite`, infinity as well) in every entry that counts: one of them would make the whole loss and gradient NaN. */
+export function defined(name: string, values: Float32Array, counts: Float32Array | undefined, finite = false): Float32Array {
+  const wrong = values.findIndex((x, i) => (finite ? !Number.isFinite(x) : Number.isNaN(x)) && counts?.[i] !== 0);
+  if (wrong >= 0)
+    throw new SiriArgument(
+      `${name}[${wrong}] is ${values[wrong]}; it must be a ${finite ? "finite " : ""}number. Correct it, or leave the entry out by 0 in the mask or gate.`,
+    );
+  return values;
+}
+
 /** Most elements of an array that native code addresses by 32-bit row numbers and JavaScript by length. */
 const LONGEST = 2 ** 32;
 

@@ -8,7 +8,7 @@
  * M = beta teacher + (1 - beta) student. Both distributions are softmax(logits / temperature); no factor temperature^2.
  * loss = sum(rowWeight row) / sum(rowWeight), 0 when all weights are 0. No gradient reaches the teacher.
  */
-import { finiteNumber, floats, oneOf, SiriArgument } from "./check.js";
+import { defined, finiteNumber, floats, object, oneOf, SiriArgument } from "./check.js";
 import { callNative } from "./engine.js";
 import {
   checkedSource,
@@ -59,6 +59,7 @@ export interface RowLoss {
 export function distillationLoss(input: HeadInput & (InternaliseTargets | DivergenceTargets)): RowLoss & HeadGradient;
 export function distillationLoss(input: LogitInput & (InternaliseTargets | DivergenceTargets)): RowLoss & LogitGradient;
 export function distillationLoss(input: DistillationOptions): RowLoss & (HeadGradient | LogitGradient) {
+  object("input", input);
   oneOf("divergence", input.divergence, ["internalise", "forward-kl", "reverse-kl", "jsd"]);
   const result = input.divergence === "internalise" ? internalise(input) : diverge(input);
   return { loss: result.loss, row: result.row, ...gradientOf(input, result) };
@@ -73,7 +74,7 @@ function internalise(input: InternaliseInput) {
   const checked = {
     ...source,
     gate,
-    advantage: floats("advantage", input.advantage, source.rows, "one per row"),
+    advantage: defined("advantage", floats("advantage", input.advantage, source.rows, "one per row"), gate),
     maxWeight: finiteNumber("maxWeight", input.maxWeight ?? 2, (w) => w > 0, "a number above 0"),
     ...(input.normaliser === undefined
       ? {}

@@ -1,5 +1,5 @@
 /** Log-prob, entropy and log-sum-exp of chosen tokens through a language-model head, and the gradient; logits are never stored whole. */
-import { finiteNumber, floats, integerIn, tokens } from "./check.js";
+import { finiteNumber, floats, integerIn, object, tokens } from "./check.js";
 import { callNative, type NativeGradient } from "./engine.js";
 
 /** Rows of hidden states and the head they go through: logits = hidden x head^T. */
@@ -64,6 +64,7 @@ export function checkedSource(input: HeadInput | LogitInput, rows: number): Reco
 
 /** The same with one target per row; the targets give the number of rows. */
 export function checkedTargets(input: (HeadInput | LogitInput) & Targets): { readonly rows: number } & Record<string, unknown> {
+  object("input", input);
   const target = tokens("target", input.target, integerIn("vocab", input.vocab, 1, VOCAB_LIMIT));
   const temperature = finiteNumber("temperature", input.temperature ?? 1, (t) => t > 0, "a number above 0");
   return { ...checkedSource(input, target.length), rows: target.length, target, temperature };

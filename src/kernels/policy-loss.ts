@@ -11,7 +11,7 @@
  * seq-mean-token-mean: mean over sequences of their means. The gradient is zero wherever a constant branch or a clamp is chosen.
  */
 import type { Aggregation } from "../policy/types.js";
-import { finiteNumber, floats, integers, oneOf, SiriArgument } from "./check.js";
+import { defined, finiteNumber, floats, integers, object, oneOf, SiriArgument } from "./check.js";
 import { callNative } from "./engine.js";
 import {
   checkedTargets,
@@ -80,6 +80,7 @@ function checkedTokens(input: PolicyLossTokens & PolicyLossOptions, rows: number
   if (aggregation !== "token-mean" && input.sequence === undefined)
     throw new SiriArgument(`sequence is missing; aggregation "${aggregation}" needs each token's sequence.`);
   const perToken = "one per token";
+  const mask = input.mask === undefined ? undefined : checkedMask(floats("mask", input.mask, rows, perToken));
   return {
     rows,
     klCoef,
@@ -88,10 +89,12 @@ function checkedTokens(input: PolicyLossTokens & PolicyLossOptions, rows: number
     clipHigh: finiteNumber("clipHigh", input.clipHigh ?? 0.2, (c) => c >= 0, "a number of at least 0"),
     dualClip: finiteNumber("dualClip", input.dualClip ?? 3, (c) => c === 0 || c > 1, "above 1, or 0 for none"),
     entropyCoef: finiteNumber("entropyCoef", input.entropyCoef ?? 0.001, () => true, "a finite number"),
-    oldLogprob: floats("oldLogprob", input.oldLogprob, rows, perToken),
-    advantage: floats("advantage", input.advantage, rows, perToken),
-    ...(input.refLogprob === undefined ? {} : { refLogprob: floats("refLogprob", input.refLogprob, rows, perToken) }),
-    ...(input.mask === undefined ? {} : { mask: checkedMask(floats("mask", input.mask, rows, perToken)) }),
+    oldLogprob: defined("oldLogprob", floats("oldLogprob", input.oldLogprob, rows, perToken), mask),
+    advantage: defined("advantage", floats("advantage", input.advantage, rows, perToken), mask, true),
+    ...(input.refLogprob === undefined
+      ? {}
+      : { refLogprob: defined("refLogprob", floats("refLogprob", input.refLogprob, rows, perToken), mask) }),
+    ...(mask === undefined ? {} : { mask }),
     ...numbered(input.sequence === undefined ? undefined : integers("sequence", input.sequence, rows, perToken)),
   };
 }
@@ -117,6 +120,7 @@ function numbered(sequence: Int32Array | undefined): { sequence?: Int32Array; se
 
 /** On per-token arrays; loss 0 when no token counts. Gradients are of `loss`. */
 export function policyLoss(input: PolicyLossInput): PolicyLossTerms & PolicyLossGradient {
+  object("input", input);
   if (!(input.logprob instanceof Float32Array)) throw new SiriArgument("logprob must be a Float32Array with one entry per token.");
   const rows = input.logprob.length;
   if ((input.entropyCoef ?? 0.001) !== 0 && input.entropy === undefined)
@@ -125,8 +129,10 @@ export function policyLoss(input: PolicyLossInput): PolicyLossTerms & PolicyLoss
     );
   const checked = {
     ...checkedTokens(input, rows),
-    logprob: input.logprob,
-    ...(input.entropy === undefined ? {} : { entropy: floats("entropy", input.entropy, rows, "one per token") }),
+    logprob: defined("logprob", input.logprob, input.mask),
+    ...(input.entropy === undefined
+      ? {}
+      : { entropy: defined("entropy", floats("entropy", input.entropy, rows, "one per token"), input.mask) }),
   };
   const { loss, pg, kl, clipped, dlogprob, dentropy } = callNative((kernels) => kernels.policyLoss(checked));
   return { loss, pg, kl, clipped, dlogprob, dentropy };
