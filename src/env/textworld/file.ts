@@ -20,7 +20,8 @@ export function readGameFile(source: string | GameFile): GameFile {
     try {
       value = JSON.parse(source);
     } catch (error) {
-      throw new SiriError("GAME_FILE", `not JSON, or cut off: ${(error as Error).message}; a game is a .tw-pddl file`, { cause: error });
+      const why = /^\s*(?:\{|$)/.test(source) ? (error as Error).message : "it does not begin with '{'";
+      throw new SiriError("GAME_FILE", `not JSON, or cut off: ${why}; a game is a .tw-pddl file`, { cause: error });
     }
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -41,12 +42,14 @@ export function readGameFile(source: string | GameFile): GameFile {
   return value as GameFile;
 }
 
-/** Says which game an error is about. */
+/** Says which game an error is about, in one line: messages may quote the file. */
 export function inGame<T>(name: string, make: () => T): T {
   try {
     return make();
   } catch (error) {
-    if (error instanceof SiriError) throw new SiriError(error.code, `game '${name}': ${error.message}`, { cause: error });
+    if (error instanceof SiriError) {
+      throw new SiriError(error.code, `game '${name}': ${error.message}`.replace(/\p{Cc}+/gu, " "), { cause: error });
+    }
     throw error;
   }
 }

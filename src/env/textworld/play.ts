@@ -71,6 +71,7 @@ export class FastPlay implements Play, View {
   observation: string;
   won: boolean;
   depth = 0;
+  rendered = 0;
   readonly relations: Relation[];
   readonly ids;
   readonly names;
@@ -147,6 +148,7 @@ export class FastPlay implements Play, View {
     const bound = machine.texts.emptyEnv();
     for (let i = 0; i < command.params.length; i++) bound[action.textSlots[i]!] = command.params[i]!;
     this.depth = 0;
+    this.rendered = 0;
     if (machine.goal.reads.some((relation) => this.changed[relation] === this.tick)) {
       this.won = machine.goal.test(this.relations, machine.goal.env);
     }
@@ -209,6 +211,7 @@ export class FastPlay implements Play, View {
     const { env, isIdle } = action;
     const out: Command[] = [];
     this.depth = 0;
+    this.rendered = 0;
     action.search(this.relations, env, () => {
       if (isIdle?.(env)) return false;
       const params = env.slice(0, action.parameters);

@@ -143,6 +143,10 @@ describe("game files", () => {
   const file = testGame("kitchen");
   const changed = (change: Partial<Record<keyof GameFile, unknown>>) => ({ ...file, ...change }) as GameFile;
   const domain = (from: string, to: string) => changed({ pddl_domain: file.pddl_domain.replace(from, to) });
+  const doubling = (levels: number) =>
+    Object.fromEntries(
+      Array.from({ length: levels }, (_, i) => [i === 0 ? "intro" : `s${i}`, [{ rhs: i + 1 < levels ? `#s${i + 1}##s${i + 1}#` : "x" }]]),
+    );
   const problem = (from: string, to: string) => changed({ pddl_problem: file.pddl_problem.replace(from, to) });
 
   it("carry what the file says of itself", () => {
@@ -158,6 +162,8 @@ describe("game files", () => {
 
   it.each<[string, string | GameFile, string, RegExp]>([
     ["half a file", JSON.stringify(file).slice(0, 5000), "GAME_FILE", /not JSON, or cut off/],
+    ["no JSON", "two\nlines \u001f", "GAME_FILE", /not JSON, or cut off: it does not begin with '\{'/],
+    ["JSON with a fault", '{"a":\nx\n}', "GAME_FILE", /not JSON, or cut off: /],
     ["another JSON file", "[1, 2]", "GAME_FILE", /a JSON object with the keys pddl_domain/],
     ["a missing key", changed({ grammar: undefined }), "GAME_FILE", /key 'grammar' is missing/],
     ["a key of the wrong kind", changed({ pddl_problem: 3 }), "GAME_FILE", /'pddl_problem' must be a text, got number/],
@@ -174,6 +180,12 @@ describe("game files", () => {
       changed({ pddl_domain: `${file.pddl_domain}\n)` }),
       "PDDL_SYNTAX",
       /pddl_domain, line \d+: '\)' without '\('/,
+    ],
+    [
+      "conditions nested without end",
+      domain(":precondition (and", `:precondition ${"(and ".repeat(50_000)}${")".repeat(50_000)} :precondition (and`),
+      "PDDL_SYNTAX",
+      /lists are nested more than 200 deep/,
     ],
     ["text behind the end", changed({ pddl_domain: `${file.pddl_domain}\nmore` }), "PDDL_SYNTAX", /'more' after the end/],
     ["an empty domain", changed({ pddl_domain: " ; nothing" }), "PDDL_SYNTAX", /pddl_domain: empty/],
@@ -242,11 +254,23 @@ describe("game files", () => {
       "GRAMMAR_CONTENT",
       /symbol 'intro' refers to itself/,
     ],
+    [
+      "a text that doubles at every symbol",
+      changed({ grammar: `${file.grammar}\ngrammar :: """ ${JSON.stringify(doubling(60))} """;` }),
+      "GRAMMAR_CONTENT",
+      /one text unfolds into more than 1000000 symbols/,
+    ],
   ])("say what is wrong: %s", (_, source, code, message) => {
     const read = () => parseGame(source, "evening").start();
     expect(read).toThrowError(expect.objectContaining({ name: "SiriError", code }));
     expect(read).toThrowError(message);
-    expect(read).toThrowError(/^game 'evening': /);
+    expect(read).toThrowError(/^game 'evening': .+$/);
+    expect(read).not.toThrowError(/\p{Cc}/u);
+  });
+
+  it("may nest conditions deeper than any game does", () => {
+    const deep = (depth: number) => domain(":precondition (and", `:precondition (and ${"(not ".repeat(depth)}(and)${")".repeat(depth)}`);
+    expect(parseGame(deep(100)).start().admissible).toEqual(parseGame(file).start().admissible);
   });
 });
 

@@ -17,8 +17,9 @@ export interface View {
   readonly masks: readonly Uint8Array[];
   /** This game's own task sentence, if it was cut out of the grammar. */
   readonly task: Render | null;
-  /** Symbols being rendered; whoever starts a text sets it to 0. */
+  /** Symbols being rendered, and all that were; whoever starts a text sets both to 0. */
   depth: number;
+  rendered: number;
 }
 
 export type Render = (view: View, env: Env) => string;
@@ -33,6 +34,8 @@ export interface Needs {
 const LIST = { empty: "list_empty", separator: "list_separator", last: "list_last_separator" } as const;
 /** Deeper nesting of symbols than this is a grammar that refers to itself. */
 const DEPTH_LIMIT = 200;
+/** More symbols than this in the texts of one step are a grammar that unfolds without end. */
+const RENDERED_LIMIT = 1_000_000;
 
 export class Texts {
   /** Variable -> slot of the environment. */
@@ -82,6 +85,9 @@ export class Texts {
     return (view, env) => {
       if (++view.depth > DEPTH_LIMIT) {
         throw new SiriError("GRAMMAR_CONTENT", `grammar: symbol '${name}' refers to itself without end`);
+      }
+      if (++view.rendered > RENDERED_LIMIT) {
+        throw new SiriError("GRAMMAR_CONTENT", `grammar: one text unfolds into more than ${RENDERED_LIMIT} symbols, such as '${name}'`);
       }
       const own = name === TASK_SYMBOL ? view.task : null;
       const text = (own ?? this.symbols.get(name) ?? this.unknown(name))(view, env);

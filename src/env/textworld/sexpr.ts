@@ -12,6 +12,9 @@ export interface SexprList {
   readonly line: number;
 }
 
+/** Lists nested deeper than this are no game's: reading them must end in an error, not in a stack overflow. */
+const DEPTH_LIMIT = 200;
+
 /** Where an expression stands, for error texts: the text's name and the line. */
 export function at(where: string, line: number): string {
   return `${where}, line ${line}`;
@@ -55,6 +58,9 @@ export function parseSexpr(source: string, where: string): SexprList {
     }
     if (c === 40) {
       if (root && open.length === 0) throw new SiriError("PDDL_SYNTAX", `${at(where, line)}: a second '(' after the end of the definition`);
+      if (open.length >= DEPTH_LIMIT) {
+        throw new SiriError("PDDL_SYNTAX", `${at(where, line)}: lists are nested more than ${DEPTH_LIMIT} deep; games need about 10`);
+      }
       const list = { items: [], line };
       open[open.length - 1]?.items.push(list);
       open.push(list);
