@@ -86,6 +86,14 @@ describe("JSON lines", () => {
     }
   });
 
+  it("take a line of any length in time that grows with it", async () => {
+    const pieces = Array.from({ length: 4000 }, () => "x".repeat(4096));
+    const begun = performance.now();
+    expect((await observations(...pieces, "\nlook\n")).slice(1)).toEqual([NOTHING, SEES_NOTHING]);
+    // Searching the whole line again at every piece reads 33 GB.
+    expect(performance.now() - begun).toBeLessThan(4000);
+  });
+
   it("say when the game is won, and go on", async () => {
     const all = lines(await talk([`${[...WIN, "take mug 1 from shelf 1", "look"].join("\n")}\n`]));
     const states = all.map(({ won, score, done }) => [won, score, done]);

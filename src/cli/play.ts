@@ -69,7 +69,9 @@ async function* converse(talk: Talk, chunks: AsyncIterable<Buffer | string>): As
   let rest = "";
   for await (const chunk of chunks) {
     // Only the line feed ends a line. All else, a carriage return too, belongs to the command.
-    const lines = (rest + (typeof chunk === "string" ? chunk : decoder.write(chunk))).split("\n");
+    const lines = (typeof chunk === "string" ? chunk : decoder.write(chunk)).split("\n");
+    // What is left of earlier pieces is only joined, never searched again: a line may come in many pieces.
+    lines[0] = rest + lines[0]!;
     rest = lines.pop()!;
     let text = "";
     for (const line of lines) {
