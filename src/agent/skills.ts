@@ -18,12 +18,17 @@ export function parseSkillLine(reply: string): readonly SkillText[] {
   return match ? keep({ title: match[1]!, condition: match[1]!, strategy: match[2]! }) : [];
 }
 
-/** Reads a JSON list of {title, when_to_apply, principle}; items that lack a field are dropped. A think block and a code fence may stand around it. */
+/**
+ * Reads a JSON list of {title, when_to_apply, principle}; items that lack a field are dropped. A think block, a code fence and prose, with
+ * brackets of its own too, may stand around it.
+ */
 export function parseSkillJson(reply: string): readonly SkillText[] {
   const text = reply.slice(reply.lastIndexOf("</think>") + 1);
-  const start = text.indexOf("[");
-  const end = text.lastIndexOf("]");
-  if (start < 0 || end < start) return [];
+  const start = text.search(/\[\s*\{/);
+  if (start < 0) return [];
+  let end = text.lastIndexOf("]");
+  while (end > start && !text.slice(0, end).trimEnd().endsWith("}")) end = text.lastIndexOf("]", end - 1);
+  if (end < start) return [];
   let items: unknown;
   try {
     items = JSON.parse(text.slice(start, end + 1));

@@ -188,6 +188,7 @@ describe("skill writing", () => {
     const expected = [{ title: "Clean first", condition: "a clean thing is wanted", strategy: "Wash it before placing." }];
     expect(parseSkillJson(list)).toEqual(expected);
     expect(parseSkillJson(`<think>[1]</think>\n\`\`\`json\n${list}\n\`\`\``)).toEqual(expected);
+    expect(parseSkillJson(`My skills [2 of them]:\n${list}\n[end of list]`)).toEqual(expected);
   });
 
   it.each([["no list"], ["[{"], ["]["], ["[1, 2"], ["{}"]])("verl: reads nothing from %j", (reply) => {
