@@ -99,6 +99,12 @@ test("a problem of an override is placed at the override, not in the file", () =
   ]);
 });
 
+test("an override below a value is at fault, not the value that it replaced; a number that JSON lacks is shown", () => {
+  const text = `${MINIMAL}rollout:\n  groups: 4\n`;
+  expect(problems(text, { set: ["rollout.groups.x=3"] })[0]).toMatch(/^--set rollout\.groups\.x=3: rollout\.groups: /);
+  expect(problems(`${MINIMAL}rollout:\n  temperature: .nan\n`)[0]).toMatch(/\(it is NaN\)$/);
+});
+
 test("an unknown key that resembles nothing lists what its section has", () => {
   expect(problems(`${MINIMAL}optimiser:\n  quantisation: 4\n`)).toEqual([
     "run.yaml:4:3: unknown key optimiser.quantisation: optimiser has lr, beta1, beta2, eps, weightDecay, maxGradNorm",
@@ -111,7 +117,10 @@ test("combinations the schema refuses have a place, too", () => {
 });
 
 test("broken YAML, duplicate keys and a file that is no mapping", () => {
-  expect(problems("seed: 1\nseed: 2\n")[0]).toMatch(/^run\.yaml:2:1: .*unique/);
+  expect(problems("seed: 1\nseed: 2\n")[0]).toMatch(/^run\.yaml:2:1: seed stands here for the second time/);
+  expect(problems("seed: 1\n---\nseed: 2\n")[0]).toMatch(/^run\.yaml:2:1: a run file is one YAML document/);
+  expect(problems("seed: *base\n")[0]).toMatch(/^run\.yaml: .*alias.*base/);
+  expect(problems(MINIMAL, { set: ["seed=*base"] })[0]).toMatch(/^--set seed=\*base: .*alias.*base/);
   expect(problems("seed: [1\n")[0]).toMatch(/^run\.yaml:2:1: /);
   expect(problems("- seed\n")[0]).toMatch(/^run\.yaml:1:1: /);
   expect(problems("")[0]).toMatch(/^2 problems/); // environment and model are missing

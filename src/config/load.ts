@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { dirname, isAbsolute, relative, resolve, sep } from "node:path";
-import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type YAMLMap } from "yaml";
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type YAMLMap, type YAMLParseError } from "yaml";
 import type { z } from "zod";
 import { SiriError } from "../errors.js";
 import { listKeys, nearestKey } from "./keys.js";
@@ -51,7 +51,7 @@ export function loadConfig(options: LoadOptions): Config {
     return `${file}:${line}:${col}`;
   };
   if (document.errors.length > 0) {
-    throw invalid(document.errors.map((error) => ({ where: at(error.pos[0]), message: error.message, order: error.pos[0] })));
+    throw invalid(document.errors.map((error) => ({ where: at(error.pos[0]), message: yamlMessage(error, text), order: error.pos[0] })));
   }
   const contents = document.contents;
   if (contents !== null && !isMap(contents) && !(isScalar(contents) && contents.value === null)) {
@@ -59,7 +59,13 @@ export function loadConfig(options: LoadOptions): Config {
   }
 
   const problems: Problem[] = [];
-  let tree = resolvePaths((document.toJS() ?? {}) as Tree, dirname(file));
+  let values: unknown;
+  try {
+    values = document.toJS();
+  } catch (error) {
+    throw new SiriError("CONFIG_INVALID", `${file}: ${(error as Error).message}`, { cause: error }); // an alias without its anchor
+  }
+  let tree = resolvePaths((values ?? {}) as Tree, dirname(file));
   const overrides: Override[] = (options.set ?? []).map(parseOverride);
   if (options.seed !== undefined) overrides.push({ flag: "--seed", path: ["seed"], value: options.seed });
   if (options.name !== undefined) overrides.push({ flag: "--name", path: ["run", "name"], value: options.name });
@@ -67,17 +73,23 @@ export function loadConfig(options: LoadOptions): Config {
 
   const locate = (path: readonly PropertyKey[]): { where: string; order: number } => {
     const override = overrides.findLastIndex((one) => isPrefix(one.path, path) || isPrefix(path, one.path));
-    const inFile = isMap(contents) ? locateInFile(contents, path) : null;
-    if (override >= 0 && (inFile === null || isPrefix(overrides[override]!.path, path) || !inFile.exact)) {
-      return { where: overrides[override]!.flag, order: text.length + override };
-    }
-    const offset = inFile?.offset ?? 0;
+    if (override >= 0) return { where: overrides[override]!.flag, order: text.length + override };
+    const offset = (isMap(contents) ? locateInFile(contents, path) : null) ?? 0;
     return { where: at(offset), order: offset };
   };
   const result = configSchema.safeParse(tree);
   if (result.success) return result.data;
   for (const issue of result.error.issues) problems.push(...explain(issue, tree, locate));
   throw invalid(problems);
+}
+
+/** What the YAML library says, where that speaks to a programmer, in the words of a user. */
+function yamlMessage(error: YAMLParseError, text: string): string {
+  if (error.code === "MULTIPLE_DOCS") return "a run file is one YAML document: remove this `---` and what follows it, or join the two";
+  if (error.code === "DUPLICATE_KEY") {
+    return `${/^[^\s:]+/.exec(text.slice(error.pos[0]))?.[0] ?? "a key"} stands here for the second time: keep one of the two`;
+  }
+  return error.message;
 }
 
 interface Override {
@@ -97,7 +109,11 @@ function parseOverride(text: string): Override {
   if (document.errors.length > 0) {
     throw new SiriError("CONFIG_INVALID", `${flag}: the value is not YAML: ${document.errors[0]!.message.split("\n")[0]}`);
   }
-  return { flag, path, value: document.toJS() };
+  try {
+    return { flag, path, value: document.toJS() };
+  } catch (error) {
+    throw new SiriError("CONFIG_INVALID", `${flag}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** A copy of the tree with one value put in; what is no section on the way there is replaced by one. */
@@ -120,8 +136,8 @@ function isPrefix(short: readonly PropertyKey[], long: readonly PropertyKey[]): 
   return short.length <= long.length && short.every((key, index) => key === String(long[index]));
 }
 
-/** Offset of the node at a path: of its key or list item where there is one, else of the nearest thing around it. */
-function locateInFile(root: YAMLMap, path: readonly PropertyKey[]): { offset: number; exact: boolean } | null {
+/** Offset of the node at a path: of its key or list item where there is one, else of the nearest thing around it; null: none. */
+function locateInFile(root: YAMLMap, path: readonly PropertyKey[]): number | null {
   let node: unknown = root;
   let offset: number | null = null;
   for (const key of path) {
@@ -134,10 +150,10 @@ function locateInFile(root: YAMLMap, path: readonly PropertyKey[]): { offset: nu
       found = isSeq(node) && typeof key === "number" ? node.items[key] : undefined;
       node = found;
     }
-    if (!isNode(found)) return offset === null ? null : { offset, exact: false };
+    if (!isNode(found)) return offset;
     offset = found.range?.[0] ?? offset;
   }
-  return offset === null ? null : { offset, exact: true };
+  return offset;
 }
 
 type Issue = z.core.$ZodIssue;
@@ -150,7 +166,7 @@ function explain(issue: Issue, tree: Tree, locate: (path: readonly PropertyKey[]
   const value = valueAt(tree, issue.path);
   const place = locate(issue.path);
   if (value === undefined && issue.code !== "custom") return [{ ...place, message: `${key} is missing: it has no default` }];
-  const given = value === undefined ? "" : ` (it is ${JSON.stringify(value)})`;
+  const given = value === undefined ? "" : ` (it is ${typeof value === "number" ? value : JSON.stringify(value)})`;
   const what = issue.message.replace(/^Invalid (input|option): /, "").replace(/^Too (small|big): /, "");
   return [{ ...place, message: `${key}: ${what}${given}` }];
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type ConfigInput, configSchema } from "./schema.js";
+import { type ConfigInput, configSchema, iterationsOfAllPhases } from "./schema.js";
 
 const least = { environment: { name: "household" }, model: { path: "models/tiny" } };
 
@@ -36,12 +36,6 @@ describe("configSchema", () => {
     ["an arm without members", { arms: { skillFraction: 0.05 } }, "arms.skillFraction"],
     ["an arm that is the whole group", { arms: { skillFraction: 0.95 } }, "arms.skillFraction"],
     ["a deviation of one rollout", { method: "gigpo", rollout: { groupSize: 1 } }, "advantage.normalisation"],
-    [
-      "mini-batches that no iteration fills",
-      { rollout: { groups: 1, groupSize: 2 }, update: { miniBatchRows: 101 } },
-      "update.miniBatchRows",
-    ],
-    ["phases longer than the run", { iterations: 100 }, "iterations"],
     ["a dual clip inside the clip", { update: { dualClip: 0.5 } }, "update.dualClip"],
     ["an external writer without an address", { mining: { writer: "external" }, writer: { model: "m" } }, "writer.url"],
     ["an external writer without a model", { mining: { writer: "external" }, writer: { url: "http://localhost/v1" } }, "writer.model"],
@@ -49,6 +43,14 @@ describe("configSchema", () => {
     ["utility as a gate without validation", { bank: { validate: false } }, "internalise.gateUtility"],
   ])("refuses %s", (_, change, path) => {
     expect(problems(change)).toEqual([path]);
+  });
+
+  it("lets a run be short, and says how long all its phases may take", () => {
+    const length = (change: object) => iterationsOfAllPhases(configSchema.parse({ ...least, iterations: 2, ...change }));
+    expect(length({})).toBe(40 + 60 + 1);
+    expect(length({ warmup: { enabled: false } })).toBe(61);
+    expect(length({ internalise: { enabled: false } })).toBe(41);
+    expect(length({ method: "gigpo" })).toBe(1);
   });
 
   it("asks the baselines for nothing that is SIRI's", () => {

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { template as templateByName } from "../agent/registry.js";
-import type { Config } from "../config/schema.js";
+import { type Config, iterationsOfAllPhases } from "../config/schema.js";
 import type { EnvironmentModule } from "../env/environment.js";
 import { loadEnvironment } from "../env/registry.js";
 import { SiriError } from "../errors.js";
@@ -22,7 +22,7 @@ export const CHECKPOINT_OPTIMISER = "optimiser.bin";
 
 export interface Opened {
   readonly parts: TrainerParts;
-  /** What a user may want to know: sizes and memory. One sentence each. */
+  /** What a user may want to know: sizes, and a run too short for its phases. A sentence or two each. */
   readonly notes: readonly string[];
   close(): Promise<void>;
 }
@@ -63,11 +63,20 @@ export async function openParts(config: Config, run: RunDirectory): Promise<Open
           })
         : policyWriter({ policy, tokenizer }, config.mining, config.seed);
     const saved = checkpoint?.state ?? null;
+    const wanted = iterationsOfAllPhases(config);
+    const short =
+      wanted > config.iterations
+        ? [
+            `The run has ${config.iterations} iterations and may end before its last phase: the phases before it may take ${wanted - 1} ` +
+              "(warmup.maxIterations and mining.maxIterations).",
+          ]
+        : [];
     return {
       parts: { policy, reference, tokenizer, template, environments, writer, trainTasks, evalTasks, evalSplit, run, saved },
       notes: [
         `Policy: ${policy.parameters} parameters on ${policy.device}, ${policy.threads} threads. ` +
           `Tasks: ${trainTasks.length} to train on, ${evalTasks.length} of split ${evalSplit} to evaluate on.`,
+        ...short,
       ],
       close: async () => {
         environments.close();
