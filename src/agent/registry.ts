@@ -8,11 +8,11 @@ const TEMPLATES: readonly AgentTemplate[] = [compact, verl];
 
 export const templateNames: readonly string[] = TEMPLATES.map((item) => item.name);
 
-/** @throws SiriError `unknown-template` */
+/** @throws SiriError CONFIG_TEMPLATE */
 export function template(name: string): AgentTemplate {
   const found = TEMPLATES.find((item) => item.name === name);
   if (!found) {
-    throw new SiriError("unknown-template", `agent.template is "${name}"; the templates are ${templateNames.join(", ")}. Set one of them.`);
+    throw new SiriError("CONFIG_TEMPLATE", `agent.template is "${name}"; the templates are ${templateNames.join(", ")}. Set one of them.`);
   }
   return found;
 }

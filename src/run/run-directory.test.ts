@@ -70,6 +70,20 @@ describe("beginning and resuming", () => {
     await expect(open(root, { name: "other", resume: true })).rejects.toMatchObject({ code: "RUN_NOT_A_RUN" });
   });
 
+  test("an abandoned run leaves no folder when it is new and empty, and is left alone otherwise", async () => {
+    const root = newRoot();
+    await (await open(root)).abandon();
+    expect(readdirSync(root)).toEqual([]);
+    const recorded = await open(root);
+    recorded.metrics.append({ iteration: 0 });
+    await recorded.abandon();
+    const resumed = await open(root, { resume: true });
+    await resumed.abandon();
+    resumed.close();
+    expect(existsSync(join(resumed.dir, "config.yaml"))).toBe(true);
+    expect(existsSync(join(resumed.dir, "lock"))).toBe(false);
+  });
+
   test("a name that is no folder name is refused", async () => {
     for (const name of ["", "..", "a/b", ".hidden", "a\nb"]) {
       await expect(open(newRoot(), { name })).rejects.toMatchObject({ code: "RUN_NAME" });
@@ -137,6 +151,13 @@ describe("checkpoints", () => {
   test("the newest K and every Mth are kept", async () => {
     const dir = await runWith(newRoot(), [1, 2, 3, 4, 5, 6, 7], { retention: { keepLast: 2, keepEvery: 3 } });
     expect(steps(dir)).toEqual(["step-3", "step-6", "step-7"]);
+  });
+
+  test("what a kill between a checkpoint and its tidying left over goes when the run is taken up", async () => {
+    const root = newRoot();
+    const dir = await runWith(root, [1, 2, 3], { retention: { keepLast: 3, keepEvery: 0 } });
+    (await open(root, { resume: true, retention: { keepLast: 1, keepEvery: 2 } })).close();
+    expect(steps(dir)).toEqual(["step-2", "step-3"]);
   });
 
   test.each([

@@ -69,6 +69,8 @@ export class RunDirectory {
   readonly timings: JsonLines;
   readonly #retention: Retention;
   readonly #unlock: () => void;
+  /** Made by this object, so that it may take it away again. */
+  readonly #begun: boolean;
   #latest: Checkpoint | null;
   #closed = false;
 
@@ -79,6 +81,7 @@ export class RunDirectory {
     latest: Checkpoint | null,
     retention: Retention,
     unlock: () => void,
+    begun: boolean,
   ) {
     this.dir = dir;
     this.name = basename(dir);
@@ -89,6 +92,7 @@ export class RunDirectory {
     this.#latest = latest;
     this.#retention = retention;
     this.#unlock = unlock;
+    this.#begun = begun;
   }
 
   /**
@@ -125,8 +129,10 @@ export class RunDirectory {
         await removeTemporaries(join(dir, "checkpoints"));
         await removeTemporaries(join(dir, "trajectories"), true);
         const latest = await newestWhole(dir, notes);
+        // The process may have ended between a checkpoint and the removal of what it made superfluous.
+        if (latest !== null && notes.length === 0) await pruneCheckpoints(join(dir, "checkpoints"), latest.step, retention);
         const records = openRecords(dir, latest?.recordBytes ?? {});
-        return new RunDirectory(dir, notes, records, latest, retention, unlock);
+        return new RunDirectory(dir, notes, records, latest, retention, unlock, !exists);
       } catch (error) {
         unlock();
         throw error;
@@ -181,6 +187,16 @@ export class RunDirectory {
     const dir = join(this.dir, "final");
     await explaining("the final policy", dir, () => writeFolderDurably(dir, writeFiles));
     return dir;
+  }
+
+  /**
+   * Closes the run and, if it began just now and has recorded nothing, takes its folder away: a run that could not even be opened for
+   * training (a misspelt split, a missing model) shall not hold its name.
+   */
+  async abandon(): Promise<void> {
+    const empty = this.#begun && this.#latest === null && this.metrics.bytes === 0;
+    this.close();
+    if (empty) await explaining("the run folder", this.dir, () => removeFolder(this.dir));
   }
 
   /** Closes the files and gives the lock back. Safe to call twice. */

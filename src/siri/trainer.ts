@@ -95,9 +95,12 @@ export interface TrainOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Trains from the base policy, or from the run's newest checkpoint, to the end. */
+/** Trains from the base policy, or from the run's newest checkpoint, to the end. A new run whose parts cannot be opened leaves no folder. */
 export async function train({ config, run, report, signal }: TrainOptions): Promise<TrainSummary> {
-  const opened = await openParts(config, run);
+  const opened = await openParts(config, run).catch(async (error: unknown) => {
+    await run.abandon();
+    throw error;
+  });
   try {
     for (const text of opened.notes) report?.({ kind: "note", level: "info", text });
     return await new Trainer(config, { ...opened.parts, report, signal }).run();
