@@ -85,6 +85,7 @@ describe("optimise", () => {
     const policy = new Recorder();
     const extra: ExtraLoss<WeightedRow> = {
       rows: Array.from({ length: 5 }, (_, i) => ({ tokens: Int32Array.of(100 + i, 1), responseStart: 1 })),
+      scale: 0.5,
       loss: (batch) => ({ kind: "weighted-nll", normaliser: batch.length, scale: 0.5 }),
     };
     const statistics = await optimise(policy, null, rows(8), extra as ExtraLoss, settings);

@@ -21,6 +21,8 @@ import { shuffled } from "./seeds.js";
 /** A loss beside the policy loss; its rows are spread evenly over the mini-batches and share their optimiser steps. */
 export interface ExtraLoss<R extends WeightedRow | DistillRow = WeightedRow | DistillRow> {
   readonly rows: readonly R[];
+  /** Its factor in the sum of losses, which `loss` has applied already. */
+  readonly scale: number;
   /** The loss over the rows that fall into one mini-batch. */
   loss(batch: readonly R[]): WeightedLoss | DistillLoss;
 }
@@ -84,8 +86,7 @@ export async function optimise(
       sums.policy(batch, await policy.train(batch, { kind: "policy", ...settings.loss }, options));
       const extraBatch = extra?.rows.slice(extraBounds[b]!, extraBounds[b + 1]!) ?? [];
       if (extra && extraBatch.length > 0) {
-        const loss = extra.loss(extraBatch);
-        sums.extra(await policy.train(extraBatch, loss, options), loss.scale ?? 1);
+        sums.extra(await policy.train(extraBatch, extra.loss(extraBatch), options), extra.scale);
       }
       const { gradNorm } = await policy.update(settings.optimiser);
       sums.step(gradNorm);

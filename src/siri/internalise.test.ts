@@ -108,6 +108,8 @@ describe("internalise", () => {
     expect((loss.rows[0] as DistillRow).teacher).toEqual({ tokens: Int32Array.of(1, 2, 3, 10, 11, 12, 13), responseStart: 3 });
     // The engine divides by the sum of weights (4); Z is 4 gated tokens, two of them of weight 0.
     expect(loss.loss(loss.rows)).toEqual({ kind: "distill", divergence: "jsd", temperature: 1, scale: (0.3 * 4) / 4 });
+    // What the engine's scale makes of Z is no part of lambda, by which the reported loss is divided.
+    expect(run([row(["s0001"]), row(["s0001"])], [2, 1], { teacher: "jsd" }).loss).toMatchObject({ scale: 0.3 });
   });
 
   it("has nothing to do without skills", () => {

@@ -86,6 +86,7 @@ export function internalise(input: InternaliseInput): Internalisation {
   const divisor = divisorOf(candidates, settings.divisor);
   const loss: ExtraLoss<WeightedRow & Partial<DistillRow>> = {
     rows,
+    scale: lambda,
     loss: (batch) => {
       // A mini-batch holds its share of the rows and so gets its share of Z.
       const share = (divisor * batch.length) / rows.length;
