@@ -1,5 +1,5 @@
 /** What a policy refuses: every wrong argument, folder and file is a SiriError with a code, and nothing hangs or ends the process. */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { goldenDir, temporaryFolder } from "../../test/support/policy.js";
@@ -75,6 +75,7 @@ describe("wrong places", () => {
     for (const place of [file, join(file, "below"), "/proc/nothing/here"]) await refused(() => policy.save(place), "SIRI_FILE");
     await mkdir(join(dir, "folder"));
     await refused(() => policy.saveOptimiser(join(dir, "folder")), "SIRI_FILE");
+    expect((await readdir(dir)).sort()).toEqual(["file", "folder"]);
   });
 });
 

@@ -7,7 +7,7 @@
  * after it waits for it. A train() that fails or is aborted clears all accumulated gradients.
  */
 import { existsSync } from "node:fs";
-import { mkdir, open, readFile, rename, stat } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SiriError } from "../errors.js";
 import { type EngineMemory, fromNative, native, type NativeEngine, resolveIsa, resolveThreads } from "../native.js";
@@ -323,23 +323,29 @@ export class Policy implements PolicyHandle {
   async #saveFolder(dir: string, dtype: keyof typeof FILE_TYPES, type: "F32" | "BF16" | "F16"): Promise<void> {
     await makeFolder(dir);
     const path = join(dir, "model.safetensors");
-    await this.#writeFile(`${path}.partial`, this.#tensors, "weight", safetensorsHeader(this.#tensors, type, { format: "pt" }), dtype);
-    await rename(`${path}.partial`, path);
+    const header = safetensorsHeader(this.#tensors, type, { format: "pt" });
+    await this.#writeFile(
+      path,
+      this.#tensors.flatMap((t) => ["weight", t.name]),
+      header,
+      dtype,
+    );
     // Older readers know torch_dtype, newer ones dtype; whichever the folder had is kept.
     const key = "dtype" in this.#config.raw ? "dtype" : "torch_dtype";
     await writeSynced(join(dir, "config.json"), `${JSON.stringify({ ...this.#config.raw, [key]: dtype }, null, 2)}\n`);
     for (const [name, data] of this.#companions) await writeSynced(join(dir, name), data);
   }
 
-  #writeFile(
-    path: string,
-    tensors: readonly { readonly name: string }[],
-    store: "weight" | "moment1" | "moment2",
-    header: string,
-    dtype: string,
-  ): Promise<void> {
-    const list = tensors.flatMap((t) => [store, t.name]);
-    return this.#run((id) => this.#engine.writeFile(id, path, header, list, dtype));
+  /** All of the file or nothing: what stood there stays until the new one is whole, and half of one is removed. */
+  async #writeFile(path: string, list: readonly string[], header: string, dtype: string): Promise<void> {
+    const partial = `${path}.partial`;
+    try {
+      await this.#run((id) => this.#engine.writeFile(id, partial, header, list, dtype));
+      await writing(path, rename(partial, path));
+    } catch (e) {
+      await rm(partial, { force: true }).catch(() => undefined);
+      throw e;
+    }
   }
 
   async saveOptimiser(file: string): Promise<void> {
@@ -349,8 +355,7 @@ export class Policy implements PolicyHandle {
     // The engine fills in the step when it writes the file, so that both are of one moment.
     const header = safetensorsHeader(named, "F32", { format: "siri-optimiser", step: "0".repeat(20) });
     const list = entries.flatMap((e) => [e.store, e.name]);
-    await this.#run((id) => this.#engine.writeFile(id, `${file}.partial`, header, list, "float32"));
-    await writing(file, rename(`${file}.partial`, file));
+    await this.#writeFile(file, list, header, "float32");
   }
 
   async loadOptimiser(file: string): Promise<void> {
