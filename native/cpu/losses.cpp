@@ -42,7 +42,9 @@ PolicyTerms policy_token_loss(const PolicyLossSpec& spec, double logprob, double
   } else {
     t.kl = std::isnan(d) ? d : 10.0;
   }
-  t.approx_kl = ratio - 1.0 - (logprob - old_logprob);
+  // A statistic, no loss: one token that has left its row's top k must not make the mean of all infinite.
+  const double moved = std::clamp(logprob - old_logprob, -20.0, 20.0);
+  t.approx_kl = std::exp(moved) - 1.0 - moved;
   return t;
 }
 

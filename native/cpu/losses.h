@@ -31,7 +31,7 @@ struct PolicyTerms {
   double kl;         // exp(ref - logprob) - (ref - logprob) - 1, at most 10
   bool clipped;      // r left the clip range on the side that the clip acts on
   double dlogprob;   // d (pg + kl_coef kl) / d logprob; 0 through whatever branch is constant
-  double approx_kl;  // r - 1 - log r
+  double approx_kl;  // r - 1 - log r, log r within [-20, 20]
 };
 
 // One token. Without a reference pass the log-prob itself as `ref`: kl is 0.

@@ -305,3 +305,18 @@ describe("gradients agree with finite differences", () => {
     for (const p of [center, up, down]) await p.close();
   });
 });
+
+it("a token outside its row's top k is a finite loss and finite statistics", async () => {
+  const policy = await Policy.load(goldenDir(model), options);
+  const tokens = Int32Array.from([1, 2, ...randomTokens(next, 6, vocab)]);
+  const row = { tokens, responseStart: 2, topK: 1 };
+  const { logprobs } = await policy.score([row]);
+  expect(logprobs[0]).toContain(Number.NEGATIVE_INFINITY);
+  const oldLogprobs = new Float32Array(6).fill(-1);
+  const loss = { clipLow: 0.2, clipHigh: 0.2, dualClip: 3, klCoef: 0.01, entropyCoef: 0.001, aggregation: "token-mean" } as const;
+  const result = await policy.train([{ ...row, oldLogprobs, refLogprobs: oldLogprobs, advantage: 1 }], { kind: "policy", ...loss });
+  for (const value of [result.loss, result.policyLoss, result.kl, result.entropy, result.approxKl])
+    expect(value).toSatisfy(Number.isFinite);
+  expect((await policy.update({ lr: 1e-3 })).gradNorm).toSatisfy(Number.isFinite);
+  await policy.close();
+});

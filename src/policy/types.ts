@@ -116,7 +116,7 @@ export interface TrainResult {
   readonly kl?: number;
   readonly entropy?: number;
   readonly clipFraction?: number;
-  /** Mean of ratio - 1 - log ratio: how far the policy has moved since the rows were sampled. */
+  /** Mean of ratio - 1 - log ratio, the log ratio within [-20, 20]: how far the policy has moved since the rows were sampled. */
   readonly approxKl?: number;
   /** Largest k3 value of a token. */
   readonly klMax?: number;
