@@ -105,7 +105,7 @@ function provenance(options: Options, file: string, config: Config): Comparison[
   const flags = [`--env ${options.env}`, `--seeds ${options.seeds}`, `--methods ${options.methods.join(",")}`];
   if (options.config !== undefined) flags.push(`--config ${options.config}`);
   if (options.iterations !== undefined) flags.push(`--iterations ${options.iterations}`);
-  for (const set of options.set) flags.push(`--set ${set}`);
+  for (const set of options.set) flags.push(`--set ${/^[\w.=/:@%+,-]+$/.test(set) ? set : `'${set.replaceAll("'", "'\\''")}'`}`);
   const weights = createHash("sha256")
     .update(readFileSync(join(config.model.path, "model.safetensors")))
     .digest("hex");

@@ -134,14 +134,30 @@ function amount(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
+/** The system's words for refusals, in which the engine tells them. */
+const WORDS: Readonly<Record<string, string>> = {
+  "No space left on device": "ENOSPC",
+  "Disk quota exceeded": "EDQUOT",
+  "File too large": "EFBIG",
+  "Read-only file system": "EROFS",
+  "Permission denied": "EACCES",
+};
+
+/** Code of the refusal behind an error of the engine: that of its cause, or by the words in its message. */
+function refusalOf(error: SiriError): string | undefined {
+  const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  return code ?? Object.entries(WORDS).find(([words]) => error.message.includes(words))?.[1];
+}
+
 /**
  * Turns a refusal of the file system into an error that says what to do: RUN_DISK_FULL, RUN_NOT_WRITABLE or RUN_IO. Errors that
- * are already ours, or do not come from the file system, pass through unchanged.
+ * are already ours, or do not come from the file system, pass through unchanged; the engine's own words for a refusal are understood.
  * @param doing what was being written or read, as a noun phrase: "checkpoint step-20"
  */
 export function explainFileError(error: unknown, doing: string, path: string): unknown {
-  if (error instanceof SiriError) return error;
-  const code = (error as NodeJS.ErrnoException | null)?.code;
+  const engine = error instanceof SiriError && error.code === "SIRI_FILE";
+  if (error instanceof SiriError && !engine) return error;
+  const code = engine ? refusalOf(error) : (error as NodeJS.ErrnoException | null)?.code;
   if (code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG") {
     const free = freeBytes(path);
     const room = free === null ? "" : ` (${amount(free)} free)`;

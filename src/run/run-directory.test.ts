@@ -15,6 +15,7 @@ import { symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { SiriError } from "../errors.js";
 import { RunDirectory, type RunOptions } from "./run-directory.js";
 
 const CONFIG = { seed: 1, iterations: 10, rollout: { groups: 4 } };
@@ -307,6 +308,20 @@ describe.skipIf(process.platform !== "linux")("disks that refuse", () => {
     expect(steps(run.dir)).toEqual(["step-1"]);
     expect(run.latestCheckpoint()!.step).toBe(1);
     run.close();
+  });
+
+  test.each([
+    ["told in the engine's words", new SiriError("SIRI_FILE", "cannot write w.partial: No space left on device"), "RUN_DISK_FULL"],
+    [
+      "told by its cause",
+      new SiriError("SIRI_FILE", "cannot write w", { cause: Object.assign(new Error("x"), { code: "EROFS" }) }),
+      "RUN_NOT_WRITABLE",
+    ],
+    ["a broken file", new SiriError("SIRI_FILE", "w: truncated"), "SIRI_FILE"],
+  ])("a refusal that the engine met while it saved a policy, %s", async (_, error, code) => {
+    const run = await open(newRoot());
+    onTestFinished(() => run.close());
+    await expect(run.saveCheckpoint(1, () => Promise.reject(error), {})).rejects.toMatchObject({ code });
   });
 
   test("a disk of 256 kB fills up: clear errors, then the run goes on where there is room", async ({ skip }) => {
