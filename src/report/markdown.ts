@@ -100,7 +100,9 @@ function percent(share: number): string {
 function withInterval({ mean, low, high, n }: Interval, signed = false): string {
   const show = (value: number) => (signed && value > 0 ? "+" : "") + (100 * value).toFixed(1);
   const unit = signed ? "" : "%";
-  return n < 2 ? show(mean) + unit : `${show(mean)}${unit} [${show(low)}, ${show(high)}]`;
+  if (n < 2) return show(mean) + unit;
+  const [from, to] = signed ? [low, high] : [Math.max(0, low), Math.min(1, high)]; // no share is above 1
+  return `${show(mean)}${unit} [${show(from)}, ${show(to)}]`;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -143,10 +143,10 @@ const WORDS: Readonly<Record<string, string>> = {
   "Permission denied": "EACCES",
 };
 
-/** Code of the refusal behind an error of the engine: that of its cause, or by the words in its message. */
+/** Code of the refusal behind an error of the engine: by the words in its message, or that of its cause. */
 function refusalOf(error: SiriError): string | undefined {
-  const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
-  return code ?? Object.entries(WORDS).find(([words]) => error.message.includes(words))?.[1];
+  const told = Object.entries(WORDS).find(([words]) => error.message.includes(words))?.[1];
+  return told ?? ((error.cause ?? {}) as NodeJS.ErrnoException).code;
 }
 
 /**
