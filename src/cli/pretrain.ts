@@ -52,7 +52,7 @@ async function pretrain(flags: PretrainFlags): Promise<void> {
   if (!flags.reportOnly) facts.push(await train(flags, say));
   if (!flags.report && !flags.reportOnly) return;
   if (!existsSync(join(flags.out, "model.safetensors"))) {
-    throw new SiriError("pretrain-no-model", `No model.safetensors in ${flags.out}. Run \`siri pretrain --out ${flags.out}\` first.`);
+    throw new SiriError("PRETRAIN_NO_MODEL", `No model.safetensors in ${flags.out}. Run \`siri pretrain --out ${flags.out}\` first.`);
   }
   const policy = await Policy.load(flags.out);
   try {

@@ -268,10 +268,10 @@ describe("actionMask", () => {
 
 describe("errors", () => {
   it("names the folder and the fix", async () => {
-    await expect(Tokenizer.load(folder({}))).rejects.toMatchObject({ code: "tokenizer-missing" });
-    await expect(Tokenizer.load(folder({ "tokenizer.json": "{" }))).rejects.toMatchObject({ code: "tokenizer-invalid" });
+    await expect(Tokenizer.load(folder({}))).rejects.toMatchObject({ code: "TOKENIZER_MISSING" });
+    await expect(Tokenizer.load(folder({ "tokenizer.json": "{" }))).rejects.toMatchObject({ code: "TOKENIZER_INVALID" });
     const wordPiece = folder({ "tokenizer.json": tokenizerJson({ decoder: { type: "WordPiece" } }) });
-    await expect(Tokenizer.load(wordPiece)).rejects.toMatchObject({ code: "tokenizer-unsupported" });
+    await expect(Tokenizer.load(wordPiece)).rejects.toMatchObject({ code: "TOKENIZER_UNSUPPORTED" });
     const plain = await Tokenizer.load(folder({ "tokenizer.json": tokenizerJson() }));
     expect(() => plain.chat([])).toThrow(/chat template/);
   });

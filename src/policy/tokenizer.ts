@@ -67,7 +67,7 @@ export class Tokenizer {
     const json = (await readJson(join(dir, "tokenizer.json"))) as TokenizerJson | null;
     if (json === null) {
       throw new SiriError(
-        "tokenizer-missing",
+        "TOKENIZER_MISSING",
         `No tokenizer.json in ${dir}. A policy folder needs it beside config.json and model.safetensors; copy it from the model's Hugging Face page.`,
       );
     }
@@ -90,7 +90,7 @@ export class Tokenizer {
     const kinds = { model: json.model?.type, decoder: json.decoder?.type };
     if (kinds.model !== "BPE" || kinds.decoder !== "ByteLevel") {
       throw new SiriError(
-        "tokenizer-unsupported",
+        "TOKENIZER_UNSUPPORTED",
         `${dir}/tokenizer.json has model ${kinds.model} with decoder ${kinds.decoder}; only byte-level BPE (model BPE, decoder ByteLevel) is supported.`,
       );
     }
@@ -355,7 +355,7 @@ async function readJson(file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, "utf8")) as unknown;
   } catch (cause) {
-    throw new SiriError("tokenizer-invalid", `${file} is not valid JSON. Fetch or copy the file again.`, { cause });
+    throw new SiriError("TOKENIZER_INVALID", `${file} is not valid JSON. Fetch or copy the file again.`, { cause });
   }
 }
 

@@ -85,11 +85,11 @@ describe("trainBase", () => {
     const tokenizer = await makeBaseFolder(dir, DEFAULT_SIZE, EXAMPLES);
     const settings = { ...DEFAULT_TRAIN, rows: 60, batchRows: 4 };
     await expect(trainBase(fake().handle, tokenizer, EXAMPLES.values(), settings, dir, () => {})).rejects.toMatchObject({
-      code: "pretrain-data-ended",
+      code: "PRETRAIN_DATA_ENDED",
     });
     const short = { ...fake().handle, maxPositions: 8 } as PolicyHandle;
     await expect(trainBase(short, tokenizer, EXAMPLES.values(), settings, dir, () => {})).rejects.toMatchObject({
-      code: "pretrain-row-too-long",
+      code: "PRETRAIN_ROW_TOO_LONG",
     });
   });
 });

@@ -116,10 +116,10 @@ export async function trainBase(
     Array.from({ length: settings.batchRows }, () => {
       const { value, done } = examples.next();
       if (done)
-        throw new SiriError("pretrain-data-ended", `The example stream ended before ${settings.rows} rows; rows are never repeated.`);
+        throw new SiriError("PRETRAIN_DATA_ENDED", `The example stream ended before ${settings.rows} rows; rows are never repeated.`);
       const row = encodeExample(tokenizer, value);
       if (row.tokens.length > policy.maxPositions) {
-        throw new SiriError("pretrain-row-too-long", `An example has ${row.tokens.length} tokens; the model holds ${policy.maxPositions}.`);
+        throw new SiriError("PRETRAIN_ROW_TOO_LONG", `An example has ${row.tokens.length} tokens; the model holds ${policy.maxPositions}.`);
       }
       return row;
     });

@@ -247,14 +247,14 @@ export const THINGS: ReadonlyMap<string, ThingKind> = new Map(THING_LIST.map((ki
 /** @throws SiriError (unknown_furniture) */
 export function furnitureKind(name: string): FurnitureKind {
   const kind = FURNITURE.get(name);
-  if (kind === undefined) throw new SiriError("unknown_furniture", `no furniture is called ${JSON.stringify(name)}; see catalog.ts`);
+  if (kind === undefined) throw new SiriError("WORLD_UNKNOWN_THING", `no furniture is called ${JSON.stringify(name)}; see catalog.ts`);
   return kind;
 }
 
 /** @throws SiriError (unknown_thing) */
 export function thingKind(name: string): ThingKind {
   const kind = THINGS.get(name);
-  if (kind === undefined) throw new SiriError("unknown_thing", `no thing is called ${JSON.stringify(name)}; see catalog.ts`);
+  if (kind === undefined) throw new SiriError("WORLD_UNKNOWN_THING", `no thing is called ${JSON.stringify(name)}; see catalog.ts`);
   return kind;
 }
 

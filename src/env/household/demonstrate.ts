@@ -65,7 +65,7 @@ const ADMISSIBLE_SLIPS = 0.6;
 export function demonstrate(game: Playable | { start(): Playable }, options: DemonstrateOptions): Demonstration {
   const { rng, noise = 0, sloppiness = 0, maxSteps = 30, stepsAfterMistake = 4, wanderSteps = 8 } = options;
   for (const [name, value] of Object.entries({ noise, sloppiness })) {
-    if (!(value >= 0 && value <= 1)) throw new SiriError("bad_option", `demonstrate: ${name} is ${value}; it must be from 0 to 1`);
+    if (!(value >= 0 && value <= 1)) throw new SiriError("CONFIG_ENVIRONMENT", `demonstrate: ${name} is ${value}; it must be from 0 to 1`);
   }
   const play = "start" in game ? game.start() : game;
   const { strategy = "right", placeHint } = options;

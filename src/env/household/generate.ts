@@ -51,12 +51,12 @@ export interface GeneratedGame {
  */
 export function generateGame(seed: number, options: GenerateOptions = {}): GeneratedGame {
   if (!Number.isSafeInteger(seed) || seed < 0) {
-    throw new SiriError("bad_seed", `household seed is ${seed}; it must be a whole number from 0 to 2^53 - 1`);
+    throw new SiriError("TASK_SEED", `household seed is ${seed}; it must be a whole number from 0 to 2^53 - 1`);
   }
   const type = options.type ?? TASK_TYPES[seed % TASK_TYPES.length]!;
   const size = options.size ?? "small";
   if (!SIZES.includes(size)) {
-    throw new SiriError("unknown_size", `household size is ${JSON.stringify(size)}; use one of ${SIZES.join(", ")}`);
+    throw new SiriError("CONFIG_ENVIRONMENT", `household size is ${JSON.stringify(size)}; use one of ${SIZES.join(", ")}`);
   }
   const world = drawWorld(seed, { type, size, pool: options.pool ?? "held-in" });
   return {

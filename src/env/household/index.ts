@@ -61,7 +61,7 @@ export function householdTask(split: string, index: number, size: Size = "small"
   const order = SPLITS.indexOf(split as Split);
   if (order < 0) throw unknownSplit(split);
   if (!Number.isInteger(index) || index < 0 || index >= SEEDS_PER_SPLIT) {
-    throw new SiriError("bad_task", `household task ${split}/${index}: the number must be whole and from 0 to ${SEEDS_PER_SPLIT - 1}`);
+    throw new SiriError("TASK_UNKNOWN", `household task ${split}/${index}: the number must be whole and from 0 to ${SEEDS_PER_SPLIT - 1}`);
   }
   const type = TASK_TYPES[index % TASK_TYPES.length]!;
   return {
@@ -77,7 +77,7 @@ export function gameOf(task: Task): GeneratedGame {
   const data = task.data as Partial<HouseholdTaskData> | undefined;
   if (typeof data?.seed !== "number") {
     throw new SiriError(
-      "bad_task",
+      "TASK_UNKNOWN",
       `household task ${JSON.stringify(task.id)} has no seed in its data; take tasks from tasks(split).at(index)`,
     );
   }
@@ -97,18 +97,18 @@ export default function household(options: HouseholdOptions = {}): EnvironmentMo
   const { size = "small" } = options;
   for (const key of Object.keys(options)) {
     if (key !== "size" && !SPLITS.includes(key as Split)) {
-      throw new SiriError("bad_option", `household has no option ${JSON.stringify(key)}; it has size, ${SPLITS.join(", ")}`);
+      throw new SiriError("CONFIG_ENVIRONMENT", `household has no option ${JSON.stringify(key)}; it has size, ${SPLITS.join(", ")}`);
     }
   }
   if (!SIZES.includes(size)) {
-    throw new SiriError("unknown_size", `household size is ${JSON.stringify(size)}; use one of ${SIZES.join(", ")}`);
+    throw new SiriError("CONFIG_ENVIRONMENT", `household size is ${JSON.stringify(size)}; use one of ${SIZES.join(", ")}`);
   }
   const lengths = { ...DEFAULT_LENGTHS };
   for (const split of SPLITS) {
     const length = options[split] ?? DEFAULT_LENGTHS[split];
     if (!Number.isInteger(length) || length < 1 || length > SEEDS_PER_SPLIT) {
       throw new SiriError(
-        "bad_option",
+        "CONFIG_ENVIRONMENT",
         `household ${split} is ${length}; the number of games must be whole and from 1 to ${SEEDS_PER_SPLIT}`,
       );
     }
@@ -139,7 +139,7 @@ function taskSet(split: string, lengths: Readonly<Record<Split, number>>, size: 
     length,
     at(index) {
       if (!Number.isInteger(index) || index < 0 || index >= length) {
-        throw new SiriError("bad_task", `household split ${split} has no task ${index}; it has ${length}, from 0`);
+        throw new SiriError("TASK_UNKNOWN", `household split ${split} has no task ${index}; it has ${length}, from 0`);
       }
       return householdTask(split, index, size);
     },
@@ -147,7 +147,7 @@ function taskSet(split: string, lengths: Readonly<Record<Split, number>>, size: 
 }
 
 function unknownSplit(split: string): SiriError {
-  return new SiriError("unknown_split", `household has no split ${JSON.stringify(split)}; use one of ${SPLITS.join(", ")}`);
+  return new SiriError("SPLIT_UNKNOWN", `household has no split ${JSON.stringify(split)}; use one of ${SPLITS.join(", ")}`);
 }
 
 class HouseholdEnvironment implements Environment {
@@ -165,7 +165,7 @@ class HouseholdEnvironment implements Environment {
 
   step(action: string): StepResult {
     const { play } = this;
-    if (play === undefined) throw new SiriError("not_reset", "household step() before reset(); start a task first");
+    if (play === undefined) throw new SiriError("NOT_RESET", "household step() before reset(); start a task first");
     const text = play.step(action);
     return { ...this.observe(play, text), reward: play.won ? WIN_REWARD : 0, done: play.won, success: play.won };
   }

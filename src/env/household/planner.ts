@@ -88,7 +88,7 @@ class Model {
   }
 
   private demand(holds: boolean, what: string): void {
-    if (!holds) throw new SiriError("unsolvable_world", `no plan for "${this.world.sentence}": it does not hold that ${what}`);
+    if (!holds) throw new SiriError("WORLD_UNSOLVABLE", `no plan for "${this.world.sentence}": it does not hold that ${what}`);
   }
 }
 
@@ -103,7 +103,7 @@ export function plan(world: World): readonly string[] {
     type === "look_at_obj_in_light"
       ? [...world.places.keys()].filter((thing) => classOf(thing) === target)
       : world.furniture.filter((name) => classOf(name) === target);
-  if (new Model(world).won()) throw new SiriError("unsolvable_world", `"${world.sentence}" is done before the first command`);
+  if (new Model(world).won()) throw new SiriError("WORLD_UNSOLVABLE", `"${world.sentence}" is done before the first command`);
   let best: readonly string[] | undefined;
   let failure: unknown;
   objects.forEach((first, i) => {
@@ -119,7 +119,7 @@ export function plan(world: World): readonly string[] {
     }
   });
   if (best === undefined) {
-    throw new SiriError("unsolvable_world", `no plan for "${world.sentence}" in this ${world.room}`, { cause: failure });
+    throw new SiriError("WORLD_UNSOLVABLE", `no plan for "${world.sentence}" in this ${world.room}`, { cause: failure });
   }
   return best;
 }
@@ -133,7 +133,7 @@ function carryOut(world: World, first: string, second: string, goal: string): re
   } else {
     if (process !== undefined) {
       const appliance = world.furniture.find((name) => classOf(name) === APPLIANCE_OF[process]);
-      if (appliance === undefined) throw new SiriError("unsolvable_world", `this ${world.room} has no ${APPLIANCE_OF[process]}`);
+      if (appliance === undefined) throw new SiriError("WORLD_UNSOLVABLE", `this ${world.room} has no ${APPLIANCE_OF[process]}`);
       model.process(process, appliance);
     }
     model.move(goal);
@@ -142,6 +142,6 @@ function carryOut(world: World, first: string, second: string, goal: string): re
       model.move(goal);
     }
   }
-  if (!model.won()) throw new SiriError("unsolvable_world", `the plan for "${world.sentence}" does not reach its goal`);
+  if (!model.won()) throw new SiriError("WORLD_UNSOLVABLE", `the plan for "${world.sentence}" does not reach its goal`);
   return model.commands;
 }

@@ -81,7 +81,7 @@ function procedures(type: TaskType, strategy: Strategy): readonly string[] {
 export function skillFor(type: TaskType, options: SkillOptions): HouseholdSkill {
   const { rng, strategy = "right", placeHint } = options;
   if (strategy !== "right" && !MISTAKES[type].includes(strategy)) {
-    throw new SiriError("bad_option", `skillFor: ${strategy} is no strategy for ${type}; use right, ${MISTAKES[type].join(", ")}`);
+    throw new SiriError("CONFIG_ENVIRONMENT", `skillFor: ${strategy} is no strategy for ${type}; use right, ${MISTAKES[type].join(", ")}`);
   }
   const hint = placeHint === undefined ? "" : rng.pick([`; try ${placeHint} first`, `; search ${placeHint} first`]);
   return { title: TITLES[type], condition: rng.pick(CONDITIONS[type]), strategy: rng.pick(procedures(type, strategy)) + hint };

@@ -85,7 +85,7 @@ const POOLS: ReadonlyMap<string, readonly (readonly RoomGoal[])[]> = new Map(
 export function drawGoal(type: TaskType, pool: PairPool, rng: Rng): RoomGoal {
   const rooms = POOLS.get(`${type} ${pool}`);
   if (rooms === undefined) {
-    throw new SiriError("unknown_task_type", `task type ${JSON.stringify(type)} is not one of ${TASK_TYPES.join(", ")}`);
+    throw new SiriError("TASK_TYPE_UNKNOWN", `task type ${JSON.stringify(type)} is not one of ${TASK_TYPES.join(", ")}`);
   }
   return rng.pick(rng.pick(rooms));
 }
@@ -118,5 +118,5 @@ export function readTask(sentence: string): Goal {
     const match = pattern.exec(sentence);
     if (match !== null) return { type, object: match[1]!, target: match[2]! };
   }
-  throw new SiriError("unreadable_task", `the household expert cannot read the task ${JSON.stringify(sentence)}`);
+  throw new SiriError("TASK_UNREADABLE", `the household expert cannot read the task ${JSON.stringify(sentence)}`);
 }

@@ -41,7 +41,7 @@ export interface WorldOptions {
 /** @throws SiriError (unsolvable_world) when the catalog leaves no place for the goal object: a fault of the catalog. */
 export function drawWorld(seed: number, options: WorldOptions): World {
   if (!TASK_TYPES.includes(options.type)) {
-    throw new SiriError("unknown_task_type", `task type ${JSON.stringify(options.type)} is not one of ${TASK_TYPES.join(", ")}`);
+    throw new SiriError("TASK_TYPE_UNKNOWN", `task type ${JSON.stringify(options.type)} is not one of ${TASK_TYPES.join(", ")}`);
   }
   const rng = new Rng(seed, `world ${options.type} ${options.size} ${options.pool}`);
   const goal = drawGoal(options.type, options.pool, rng);
@@ -119,13 +119,13 @@ function drawThings(room: RoomName, goal: Goal, size: Size, furniture: readonly 
   for (let i = 0; i < wanted; i++) {
     if (!put(goal.object, isLook ? undefined : goal.target)) {
       throw new SiriError(
-        "unsolvable_world",
+        "WORLD_UNSOLVABLE",
         `no furniture of this ${room} holds a ${goal.object} outside the ${goal.target}; see catalog.ts`,
       );
     }
   }
   if (isLook && !put(goal.target)) {
-    throw new SiriError("unsolvable_world", `no furniture of this ${room} holds a ${goal.target}; see catalog.ts`);
+    throw new SiriError("WORLD_UNSOLVABLE", `no furniture of this ${room} holds a ${goal.target}; see catalog.ts`);
   }
   const [low, high] = SIZE_LIMITS[size].distractors;
   const others = ROOM_KINDS[room].things.filter(
