@@ -13,6 +13,7 @@ import { Tokenizer } from "../policy/tokenizer.js";
 import { EnvironmentPool } from "../rl/environments.js";
 import type { RunDirectory } from "../run/run-directory.js";
 import { externalWriter } from "./external-writer.js";
+import { memoryTable } from "./memory-table.js";
 import { policyWriter } from "./mine.js";
 import type { TrainerParts } from "./trainer.js";
 
@@ -76,6 +77,7 @@ export async function openParts(config: Config, run: RunDirectory): Promise<Open
       notes: [
         `Policy: ${policy.parameters} parameters on ${policy.device}, ${policy.threads} threads. ` +
           `Tasks: ${trainTasks.length} to train on, ${evalTasks.length} of split ${evalSplit} to evaluate on.`,
+        ...memoryTable(policy.memory, reference?.memory ?? null),
         ...short,
       ],
       close: async () => {
