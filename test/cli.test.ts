@@ -113,7 +113,7 @@ test("train: stopped by Ctrl-C it saves, resumed by its name it ends, evaluated 
 
   const second = await siri(["train", "--resume", ...place]);
   expect(second.err).toBe("");
-  expect(second.out).toMatch(/^Policy: [^\n]*\nMemory planned[^]*\ngoing on after iteration \d of 3/);
+  expect(second.out).toMatch(/^Policy: [^\n]*\nMemory planned[\s\S]*\ngoing on after iteration \d of 3/);
   expect(second.out).toMatch(
     /iteration 3\/3 {2}internalise {2}success \d+% {2}reward .* {2}kl .* {2}clipped .* {2}entropy .* tokens\/s \d+/,
   );
