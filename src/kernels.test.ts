@@ -2,6 +2,7 @@
 // for values above 1. The file "wide" holds no teacher logits, so its divergences cannot be computed again.
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
+import { availableIsas } from "../test/support/isas.js";
 import {
   distillationLoss,
   kernelEngine,
@@ -69,15 +70,7 @@ afterAll(() => {
   kernelEngine({ threads: original.threads, isa: "" });
 });
 
-const available = (["avx512", "avx2", "portable"] as const).filter((isa) => {
-  try {
-    return kernelEngine({ isa }).isa === isa;
-  } catch {
-    return false;
-  }
-});
-
-describe.each(available)("kernels on %s", (isa) => {
+describe.each(availableIsas)("kernels on %s", (isa) => {
   test.each(["small", "aligned", "peaked", "wide"])("%s", async (name) => {
     kernelEngine({ isa, threads: 2 });
     const g = await golden(name);

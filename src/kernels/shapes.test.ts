@@ -1,6 +1,7 @@
 // Odd shapes, masks and settings of the loss kernels against float64 formulas written out here; independence of threads and of the
 // rows around a row, bit for bit, on every instruction set of the machine; and what a wrong argument is told.
 import { afterAll, describe, expect, test } from "vitest";
+import { availableIsas } from "../../test/support/isas.js";
 import {
   distillationLoss,
   kernelEngine,
@@ -14,13 +15,6 @@ import {
 const original = kernelEngine();
 afterAll(() => {
   kernelEngine({ threads: original.threads, isa: "" });
-});
-const available = (["avx512", "avx2", "portable"] as const).filter((isa) => {
-  try {
-    return kernelEngine({ isa }).isa === isa;
-  } catch {
-    return false;
-  }
 });
 
 /** A small generator of normal-looking numbers. */
@@ -90,7 +84,7 @@ function near(actual: ArrayLike<number>, expected: ArrayLike<number>, name: stri
   expect(worst, name).toBeLessThanOrEqual(1e-5);
 }
 
-describe.each(available)("on %s", (isa) => {
+describe.each(availableIsas)("on %s", (isa) => {
   // Tile rows are 14 and 6, panels 32, 16 and 8 columns, blocks of the sums 512.
   test.each([
     [0, 5, 7],

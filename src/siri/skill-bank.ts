@@ -5,6 +5,7 @@
  */
 import type { SkillText } from "../agent/agent.js";
 import type { Config } from "../config/schema.js";
+import type { Comparison } from "./arms.js";
 import { textSimilarity } from "./words.js";
 
 export type SkillStatus = "candidate" | "active" | "retired";
@@ -49,17 +50,7 @@ export type SkillEvent =
       readonly skill: SkillText;
       readonly taskType: string;
     }
-  | {
-      readonly event: "compared";
-      readonly iteration: number;
-      readonly group: number;
-      readonly task: string;
-      readonly skills: readonly string[];
-      readonly skillMembers: readonly number[];
-      readonly skillArm: number;
-      readonly plainArm: number;
-      readonly delta: number;
-    }
+  | ({ readonly event: "compared"; readonly iteration: number } & Comparison)
   | {
       readonly event: "evaluated";
       readonly iteration: number;
