@@ -1,0 +1,53 @@
+/**
+ * What the parts of WebShop (arXiv 2207.01206) hand each other: a product as it is after loading, a goal, and the catalogue that holds
+ * and finds products. Shapes only; the rules are in the files that make them.
+ */
+
+/** A product as the shop shows it, after every cleaning rule of the original loader. */
+export interface Product {
+  readonly asin: string;
+  readonly title: string;
+  readonly description: string;
+  readonly bulletPoints: readonly string[];
+  /** US dollars, one value or the two ends that the file gives (not always ascending). */
+  readonly pricing: readonly number[];
+  /** `$12.5`, or `$a to $b`; numbers as Python prints floats. */
+  readonly priceTag: string;
+  /** Lower-case group name to lower-case values, both in file order, repeated values kept. */
+  readonly options: ReadonlyMap<string, readonly string[]>;
+  readonly attributes: readonly string[];
+  /** beauty, electronics, garden, fashion, grocery. */
+  readonly category: string;
+  /** Lower case. */
+  readonly query: string;
+  /** `A › B › C` (U+203A). */
+  readonly productCategory: string;
+  readonly mainImage: string;
+}
+
+/** One shopping task. */
+export interface Goal {
+  readonly asin: string;
+  readonly category: string;
+  readonly query: string;
+  readonly name: string;
+  readonly productCategory: string;
+  readonly instructionText: string;
+  readonly attributes: readonly string[];
+  /** US dollars; 1000000 when the instruction names no limit. */
+  readonly priceUpper: number;
+  /** Human goals name values; synthetic goals name groups and values, in the order of the names. */
+  readonly goalOptions: readonly string[] | ReadonlyMap<string, string>;
+  readonly weight: number;
+}
+
+/** Products by position, in file order. Positions are dense, from 0. */
+export interface Catalogue {
+  readonly length: number;
+  /** @throws SiriError PRODUCT_UNKNOWN when there is no such position */
+  product(index: number): Product;
+  /** Position of an upper-case ASIN. */
+  find(asin: string): number | undefined;
+  /** Positions of at most `limit` (50) products by BM25, best first, ties by ASIN bytes ascending. */
+  search(query: string, limit?: number): readonly number[];
+}
