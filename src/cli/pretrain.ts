@@ -1,46 +1,64 @@
-/** `siri pretrain`: makes the tiny base policy again from nothing, or only measures it. */
+/** `siri pretrain`: makes a small base policy by imitation, from nothing or from another policy, or only measures one. */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { template } from "../agent/registry.js";
-import household from "../env/household/index.js";
 import { SiriError } from "../errors.js";
 import { Policy } from "../policy/policy.js";
 import { Tokenizer } from "../policy/tokenizer.js";
-import { baseConfig, DEFAULT_SIZE } from "../pretrain/base.js";
-import { DEFAULT_DATA, examples } from "../pretrain/data.js";
-import { baseReport, DEFAULT_REPORT, reportMarkdown } from "../pretrain/report.js";
-import { DEFAULT_TRAIN, type Example, makeBaseFolder, type TrainProgress, trainBase } from "../pretrain/train.js";
+import { type BaseSize, baseConfig } from "../pretrain/base.js";
+import type { Source } from "../pretrain/source.js";
+import { DEFAULT_SOURCE, SOURCES } from "../pretrain/sources.js";
+import { type Example, makeBaseFolder, type TrainProgress, type TrainSettings, trainBase } from "../pretrain/train.js";
 
+/** What is not given is the source's own default. */
 interface PretrainFlags {
-  readonly out: string;
-  readonly rows: number;
+  readonly env: string;
+  readonly out?: string;
+  readonly init?: string;
+  readonly rows?: number;
+  readonly lr?: number;
   readonly seed: number;
-  readonly hidden: number;
-  readonly intermediate: number;
-  readonly games: number;
-  readonly temperature: number;
+  readonly hidden?: number;
+  readonly layers?: number;
+  readonly intermediate?: number;
+  readonly games?: number;
+  readonly temperature?: number;
   readonly reportOnly?: boolean;
   readonly report: boolean;
 }
 
-const TEMPLATE = template("compact");
+/** A run with every default filled in. */
+interface Plan {
+  readonly out: string;
+  /** Folder to start from; absent: from nothing. */
+  readonly init?: string;
+  readonly size: BaseSize;
+  readonly train: TrainSettings;
+  readonly seed: number;
+}
+
 const REPORT_FILE = "README.md";
+const NOTHING = "none";
 
 export function register(program: Command): void {
+  const abouts = Object.values(SOURCES).map(({ about }) => about);
   program
     .command("pretrain")
-    .description("make the tiny base policy by imitation on generated games, and measure it")
-    .option("--out <dir>", "folder to write", "models/tiny")
-    .option("--rows <n>", "training rows, each seen once", whole, DEFAULT_TRAIN.rows)
-    .option("--seed <n>", "seed of games and weights", whole, DEFAULT_DATA.seed)
-    .option("--hidden <n>", "width of the model, a multiple of 64", whole, DEFAULT_SIZE.hidden)
-    .option("--intermediate <n>", "width of its feed-forward layers", whole, DEFAULT_SIZE.intermediate)
-    .option("--games <n>", "held-out games per row of the report", whole, DEFAULT_REPORT.games)
-    .option("--temperature <t>", "sampling temperature of the report", Number, DEFAULT_REPORT.temperature)
+    .description(`make a small base policy by imitation, and measure it (${abouts.join("; ")})`)
+    .addOption(program.createOption("--env <name>", "what is imitated").choices(Object.keys(SOURCES)).default(DEFAULT_SOURCE))
+    .option("--out <dir>", "folder to write")
+    .option("--init <dir>", `policy to start from, or '${NOTHING}': from nothing, with a tokenizer of its own`)
+    .option("--rows <n>", "training rows, each seen once", whole)
+    .option("--lr <rate>", "peak learning rate", Number)
+    .option("--seed <n>", "seed of games and weights", whole, 0)
+    .option("--hidden <n>", "from nothing: width of the model, a multiple of 64", whole)
+    .option("--layers <n>", "from nothing: number of layers", whole)
+    .option("--intermediate <n>", "from nothing: width of its feed-forward layers", whole)
+    .option("--games <n>", "tasks per row of the report", whole)
+    .option("--temperature <t>", "sampling temperature of the report", Number)
     .option("--report-only", "measure the policy in --out, train nothing")
     .option("--no-report", "train only")
     .action(pretrain);
@@ -48,39 +66,79 @@ export function register(program: Command): void {
 
 async function pretrain(flags: PretrainFlags): Promise<void> {
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
-  const facts = [`command: siri pretrain --rows ${flags.rows} --seed ${flags.seed} --hidden ${flags.hidden}`, commitFact(), machineFact()];
-  if (!flags.reportOnly) facts.push(await train(flags, say));
+  const source = SOURCES[flags.env]!;
+  const plan = planOf(source, flags);
+  const facts = [`command: ${commandLine(flags, plan)}`, commitFact(), machineFact()];
+  if (!flags.reportOnly) facts.push(await train(source, plan, say));
   if (!flags.report && !flags.reportOnly) return;
-  if (!existsSync(join(flags.out, "model.safetensors"))) {
-    throw new SiriError("PRETRAIN_NO_MODEL", `No model.safetensors in ${flags.out}. Run \`siri pretrain --out ${flags.out}\` first.`);
+  if (!existsSync(join(plan.out, "model.safetensors"))) {
+    throw new SiriError(
+      "PRETRAIN_NO_MODEL",
+      `No model.safetensors in ${plan.out}. Run \`npm run pretrain -- --env ${flags.env} --out ${plan.out}\` first.`,
+    );
   }
-  const policy = await Policy.load(flags.out);
+  const policy = await Policy.load(plan.out);
   try {
-    const tokenizer = await Tokenizer.load(flags.out);
-    const environment = household({ train: 20_000, unseen: flags.games });
-    const options = { ...DEFAULT_REPORT, games: flags.games, writerGames: flags.games, temperature: flags.temperature, onProgress: say };
-    const report = await baseReport(policy, tokenizer, TEMPLATE, environment, options);
+    const { games = source.defaults.games, temperature = source.defaults.temperature } = flags;
+    const begin = performance.now();
+    const report = await source.measure(policy, await Tokenizer.load(plan.out), { games, temperature, onProgress: say });
     const parameters = `${policy.stats().parameters.toLocaleString("en")} parameters`;
-    const text = reportMarkdown(report, [parameters, ...facts, `time of this report: ${report.seconds.toFixed(0)} s`]);
-    if (!flags.reportOnly) await writeFile(join(flags.out, REPORT_FILE), text);
+    const text = report([parameters, ...facts, `time of this report: ${((performance.now() - begin) / 1000).toFixed(0)} s`]);
+    if (!flags.reportOnly) await writeFile(join(plan.out, REPORT_FILE), text);
     say(text);
   } finally {
     await policy.close();
   }
 }
 
+/** @throws SiriError CONFIG_PRETRAIN: a size for a policy that has one, or a folder written onto the one it starts from. */
+function planOf({ defaults }: Source, flags: PretrainFlags): Plan {
+  const { out = defaults.out, hidden, layers, intermediate } = flags;
+  const init = flags.init === NOTHING ? undefined : (flags.init ?? defaults.init);
+  if (init !== undefined && [hidden, layers, intermediate].some((size) => size !== undefined)) {
+    throw new SiriError(
+      "CONFIG_PRETRAIN",
+      `--hidden, --layers and --intermediate are for a policy made from nothing; this one starts from ${init} and keeps its size. Add --init ${NOTHING}.`,
+    );
+  }
+  if (init !== undefined && !flags.reportOnly && resolve(init) === resolve(out)) {
+    throw new SiriError("CONFIG_PRETRAIN", `--init and --out are both ${init}; give another --out, so that the start is not lost.`);
+  }
+  return {
+    out,
+    ...(init === undefined ? {} : { init }),
+    size: {
+      ...defaults.size,
+      ...(hidden === undefined ? {} : { hidden }),
+      ...(layers === undefined ? {} : { layers }),
+      ...(intermediate === undefined ? {} : { intermediate }),
+    },
+    train: {
+      ...defaults.train,
+      ...(flags.rows === undefined ? {} : { rows: flags.rows }),
+      ...(flags.lr === undefined ? {} : { lr: flags.lr }),
+    },
+    seed: flags.seed,
+  };
+}
+
 /** Trains and saves. @returns one line on time and loss */
-async function train(flags: PretrainFlags, say: (text: string) => void): Promise<string> {
-  const size = { ...DEFAULT_SIZE, hidden: flags.hidden, intermediate: flags.intermediate };
-  const settings = { ...DEFAULT_TRAIN, rows: flags.rows };
-  const data = { ...DEFAULT_DATA, seed: flags.seed };
-  // The tokenizer's texts come from a stream of their own.
-  const sample = take(examples(TEMPLATE, { ...data, seed: flags.seed + 1, shuffleBuffer: 1 }), settings.tokenizerExamples);
-  const tokenizer = await makeBaseFolder(flags.out, size, sample);
-  const policy = await Policy.create(baseConfig(size), { seed: flags.seed });
+async function train(source: Source, { out, init, size, train: settings, seed }: Plan, say: (text: string) => void): Promise<string> {
+  let tokenizer: Tokenizer;
+  let policy: Policy;
+  if (init === undefined) {
+    // The tokenizer's texts come from a stream of their own.
+    const sample = take(source.examples({ seed: seed + 1, shuffleBuffer: 1 }), settings.tokenizerExamples);
+    tokenizer = await makeBaseFolder(out, size, sample);
+    policy = await Policy.create(baseConfig(size), { seed });
+  } else {
+    tokenizer = await Tokenizer.load(init);
+    policy = await Policy.load(init);
+    await mkdir(out, { recursive: true });
+  }
   let last: TrainProgress | undefined;
   try {
-    await trainBase(policy, tokenizer, examples(TEMPLATE, data), settings, flags.out, (line) => {
+    await trainBase(policy, tokenizer, source.examples({ seed }), settings, out, (line) => {
       last = line;
       say(
         `${line.rows} rows  nll ${line.nll.toFixed(4)}  prompt ${line.promptNll?.toFixed(3) ?? "-"}  lr ${line.lr.toExponential(1)}  ` +
@@ -91,6 +149,14 @@ async function train(flags: PretrainFlags, say: (text: string) => void): Promise
     await policy.close();
   }
   return `training: ${last!.rows.toLocaleString("en")} rows in ${last!.seconds.toFixed(0)} s, last loss ${last!.nll.toFixed(3)} nats per response token`;
+}
+
+/** What makes the same policy again, defaults of the source spelt out. */
+function commandLine(flags: PretrainFlags, { init, size, train: settings, seed }: Plan): string {
+  const env = flags.env === DEFAULT_SOURCE ? "" : ` --env ${flags.env}`;
+  const start =
+    init === undefined ? `--hidden ${size.hidden} --layers ${size.layers} --intermediate ${size.intermediate}` : `--init ${init}`;
+  return `siri pretrain${env} --rows ${settings.rows} --lr ${settings.lr} --seed ${seed} ${start}`;
 }
 
 function* take(source: Iterator<Example>, count: number): Generator<Example> {
