@@ -79,7 +79,8 @@ function runFileOf(policy: string): string | undefined {
   return undefined;
 }
 
-async function evaluatePolicy(config: Config, options: Options): Promise<EvaluationResult> {
+/** Plays the split of a configuration once, without skills unless a file of them is named. */
+export async function evaluatePolicy(config: Config, options: Pick<Options, "withSkills" | "seed">): Promise<EvaluationResult> {
   const template = templateByName(config.agent.template);
   const bank =
     options.withSkills === undefined ? null : new SkillBank(config.bank, config.retrieval.exploration, readSkillsFile(options.withSkills));

@@ -12,8 +12,11 @@ import { InvalidArgumentError } from "commander";
 import { loadConfig } from "../config/load.js";
 import type { Config, Method } from "../config/schema.js";
 import { loadEnvironment } from "../env/registry.js";
-import type { Comparison } from "../report/markdown.js";
+import { elements, SafetensorsFile } from "../policy/safetensors.js";
+import type { Baseline, Comparison } from "../report/markdown.js";
+import { PUBLISHED } from "../report/published.js";
 import { readRun } from "../report/results.js";
+import { evaluatePolicy } from "./eval.js";
 import { withConfig, wholeNumber } from "./options.js";
 import { PACKAGE_ROOT, packageFile, packageVersion } from "./package.js";
 import { trainRun } from "./train.js";
@@ -26,6 +29,7 @@ interface Options {
   readonly iterations?: number;
   readonly methods: readonly Method[];
   readonly out: string;
+  readonly baseline: readonly (readonly [name: string, folder: string])[];
 }
 
 /** Evaluations of a run whose run file asks for none on the way. */
@@ -39,6 +43,7 @@ export function register(program: Command): void {
     .option("--iterations <n>", "iterations of every run, instead of the run file's", wholeNumber(1))
     .option("--methods <list>", "methods, separated by commas", readMethods, ["grpo", "gigpo", "siri"] as Method[])
     .option("--out <folder>", "where the page goes", "docs/results")
+    .option("--baseline <name=folder>", "also play the policy in this folder, untrained; may be repeated", readBaseline, [])
     .action(reproduce);
 }
 
@@ -48,6 +53,14 @@ function readMethods(text: string): Method[] {
   const wrong = methods.find((method) => !known.includes(method));
   if (wrong !== undefined) throw new InvalidArgumentError(`There is no method "${wrong}": choose among ${known.join(", ")}.`);
   return [...new Set(methods)] as Method[];
+}
+
+function readBaseline(text: string, previous: Options["baseline"]): Options["baseline"] {
+  const [name, folder] = [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)];
+  if (!text.includes("=") || name === "" || folder === "") {
+    throw new InvalidArgumentError(`Give a name for the table and a policy's folder, like "shipped policy=models/tiny", not "${text}".`);
+  }
+  return [...previous, [name, folder]];
 }
 
 async function reproduce(options: Options): Promise<void> {
@@ -92,6 +105,9 @@ async function reproduce(options: Options): Promise<void> {
     episodes: first.iterations * first.rollout.groups * first.rollout.groupSize,
     split: first.evaluation.split ?? (await loadEnvironment(first.environment)).evalSplits[0]!,
     provenance: provenance(options, file, first),
+    baselines: await playBaselines(options, first),
+    published: PUBLISHED[options.env] ?? [],
+    parameters: await parametersOf(first.model.path),
   };
   mkdirSync(options.out, { recursive: true });
   const page = join(options.out, `${options.env}.md`);
@@ -100,12 +116,34 @@ async function reproduce(options: Options): Promise<void> {
   console.log(`Done: ${page}`);
 }
 
+/** Each on the split and at the temperature of the runs' evaluations, with the same random numbers. */
+async function playBaselines({ baseline }: Options, config: Config): Promise<Comparison["baselines"]> {
+  const played: Baseline[] = [];
+  for (const [name, path] of baseline) {
+    console.log(`${name}:`);
+    const { success, score } = await evaluatePolicy({ ...config, model: { ...config.model, path } }, {});
+    played.push({ name, success, score });
+  }
+  return played;
+}
+
+/** Elements of all tensors of a Hugging Face folder with one weights file. */
+async function parametersOf(folder: string): Promise<number> {
+  const file = await SafetensorsFile.open(join(folder, "model.safetensors"));
+  try {
+    return [...file.entries.values()].reduce((sum, { shape }) => sum + elements(shape), 0);
+  } finally {
+    await file.close();
+  }
+}
+
 /** What somebody else needs to make the same numbers. */
 function provenance(options: Options, file: string, config: Config): Comparison["provenance"] {
   const flags = [`--env ${options.env}`, `--seeds ${options.seeds}`, `--methods ${options.methods.join(",")}`];
   if (options.config !== undefined) flags.push(`--config ${options.config}`);
   if (options.iterations !== undefined) flags.push(`--iterations ${options.iterations}`);
-  for (const set of options.set) flags.push(`--set ${/^[\w.=/:@%+,-]+$/.test(set) ? set : `'${set.replaceAll("'", "'\\''")}'`}`);
+  for (const set of options.set) flags.push(`--set ${quoted(set)}`);
+  for (const [name, folder] of options.baseline) flags.push(`--baseline ${quoted(`${name}=${folder}`)}`);
   const weights = createHash("sha256")
     .update(readFileSync(join(config.model.path, "model.safetensors")))
     .digest("hex");
@@ -121,6 +159,11 @@ function provenance(options: Options, file: string, config: Config): Comparison[
     ["software", `Node.js ${process.versions.node}, ${process.platform} ${process.arch}`],
     ["date", new Date().toISOString().slice(0, 10)],
   ];
+}
+
+/** For a shell. */
+function quoted(text: string): string {
+  return /^[\w.=/:@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** The commit of this clone, with a note when files differ from it; "unknown" outside of one. */

@@ -1,11 +1,19 @@
 /** The page of a comparison: how it was made, final success per method, paired differences, success by task type. */
-import type { RunResult } from "./results.js";
+import type { Published } from "./published.js";
+import type { Point, RunResult } from "./results.js";
 import { type Interval, interval, pairedDifference } from "./statistics.js";
 
 /** One method over all seeds; `runs[i]` belongs to `Comparison.seeds[i]`. */
 export interface MethodResult {
   readonly method: string;
   readonly runs: readonly RunResult[];
+}
+
+/** A policy that no run trained, played once on the same split. Shares with their 95% Wilson intervals. */
+export interface Baseline {
+  readonly name: string;
+  readonly success: { readonly rate: number; readonly low: number; readonly high: number };
+  readonly score: number;
 }
 
 export interface Comparison {
@@ -19,6 +27,11 @@ export interface Comparison {
   readonly split: string;
   /** Lines of how the numbers were made: command, commit, machine, base policy. */
   readonly provenance: readonly (readonly [name: string, value: string])[];
+  readonly baselines: readonly Baseline[];
+  /** What papers print for this environment. */
+  readonly published: readonly Published[];
+  /** Parameters of the policy that was trained here. */
+  readonly parameters: number;
 }
 
 /** @param plot file name of the picture, beside the page */
@@ -36,6 +49,7 @@ in the prompt, each played once. Intervals are Student's 95% over ${seeds.length
     ),
     "## Final success",
     finalTable(comparison),
+    ...publishedPart(comparison),
     "## Paired differences",
     "Both runs of a pair share the seed, and with it the order of training tasks.",
     differenceTable(comparison),
@@ -52,8 +66,15 @@ export const NAMES: Readonly<Record<string, string>> = { grpo: "GRPO", gigpo: "G
 
 const finals = ({ runs }: MethodResult): number[] => runs.map(({ plain }) => plain.at(-1)!.success);
 
-function finalTable({ methods, seeds }: Comparison): string {
+/** A score says more than success only where the environment has one of its own. */
+const hasScore = (methods: readonly MethodResult[]): boolean =>
+  methods.some(({ runs }) => runs.some(({ plain }) => plain.some(({ success, score }) => score !== undefined && score !== success)));
+
+function finalTable({ methods, seeds, baselines }: Comparison): string {
   const base = methods[0]!.runs[0]!.plain[0]!;
+  const scored = hasScore(methods);
+  const score = (points: readonly Point[]) =>
+    scored ? [points.some((point) => point.score === undefined) ? "" : withInterval(interval(points.map((point) => point.score!)))] : [];
   const rows = methods.map((result) => {
     const values = finals(result);
     const skills = result.runs.map(({ withSkills }) => withSkills.at(-1)?.success).filter((value) => value !== undefined);
@@ -61,14 +82,42 @@ function finalTable({ methods, seeds }: Comparison): string {
     return [
       NAMES[result.method] ?? result.method,
       withInterval(interval(values)),
+      ...score(result.runs.map(({ plain }) => plain.at(-1)!)),
       values.map(percent).join(", "),
       skills.length === 0 ? "" : percent(interval(skills).mean),
       minutes.toFixed(1),
     ];
   });
-  if (base.iteration === 0) rows.unshift(["base policy", percent(base.success), "", "", ""]);
+  if (base.iteration === 0) rows.unshift(["base policy", percent(base.success), ...score([base]), "", "", ""]);
+  for (const { name, success, score: mean } of [...baselines].reverse()) {
+    const share = `${percent(success.rate)} [${(100 * success.low).toFixed(1)}, ${(100 * success.high).toFixed(1)}]`;
+    rows.unshift([name, share, ...(scored ? [percent(mean)] : []), "", "", ""]);
+  }
   const each = `seeds ${seeds.join(", ")}`;
-  return table(["method", "success", each, "with skills (diagnostic)", "minutes per run"], rows);
+  return table(["method", "success", ...(scored ? ["score"] : []), each, "with skills (diagnostic)", "minutes per run"], rows);
+}
+
+/** Other people's numbers, and what they may not be taken for. */
+function publishedPart({ published, parameters, environment }: Comparison): string[] {
+  if (published.length === 0) return [];
+  const scored = published.some(({ score }) => score !== undefined);
+  const millions = (parameters / 1e6).toFixed(1);
+  return [
+    "## Published figures",
+    `Copied from the papers, for orientation only. The policy above has ${millions} million parameters and was taught this environment by
+imitation; it is not Qwen2.5 and knows nothing else. Theirs are general language models ${Math.round(1.5e9 / parameters).toLocaleString("en")} to ${Math.round(7e9 / parameters).toLocaleString("en")} times as large, trained by reinforcement
+learning alone. Success on ${environment} with a small taught policy does not say what the same method does for a large general one.`,
+    table(
+      ["method", "model", "success", ...(scored ? ["score"] : []), "source"],
+      published.map(({ method, model, success, score, source }) => [
+        method,
+        model,
+        percent(success),
+        ...(scored ? [score === undefined ? "" : percent(score)] : []),
+        source,
+      ]),
+    ),
+  ];
 }
 
 function differenceTable({ methods }: Comparison): string {

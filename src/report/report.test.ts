@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type Comparison, comparisonPage } from "./markdown.js";
 import { learningCurves } from "./plot.js";
+import { PUBLISHED } from "./published.js";
 import { type RunResult, readRun } from "./results.js";
 import { interval, pairedDifference } from "./statistics.js";
 
@@ -51,6 +52,9 @@ const comparison: Comparison = {
   episodes: 640,
   split: "valid_unseen",
   provenance: [["command", "`npm run reproduce`"]],
+  baselines: [],
+  published: [],
+  parameters: 1e6,
 };
 
 test("the page holds means, intervals, paired differences and the base policy", () => {
@@ -62,6 +66,34 @@ test("the page holds means, intervals, paired differences and the base policy", 
   expect(page).toContain("| clean | 40.0% [15.2, 64.8] | 53.3% [1.6, 100.0] |");
   expect(page).toContain("10 iterations, 640 episodes");
   expect(page).toContain("![success over iterations](household.svg)");
+});
+
+test("scores, untrained policies and published figures have their place", () => {
+  const scored = (success: number, score: number): RunResult => ({
+    ...run(success),
+    plain: [
+      { iteration: 0, success: 0.2, score: 0.31 },
+      { iteration: 10, success, score },
+    ],
+  });
+  const page = comparisonPage(
+    {
+      ...comparison,
+      methods: [{ method: "grpo", runs: [scored(0.4, 0.6), scored(0.5, 0.7), scored(0.3, 0.5)] }],
+      baselines: [{ name: "not taught", success: { rate: 0.05, low: 0.01, high: 0.2 }, score: 0.125 }],
+      published: PUBLISHED.webshop!,
+      parameters: 2e6,
+    },
+    "x.svg",
+  );
+  expect(page).toContain("| not taught | 5.0% [1.0, 20.0] | 12.5% |");
+  expect(page).toContain("| base policy | 20.0% | 31.0% |");
+  expect(page).toContain("| GRPO | 40.0% [15.2, 64.8] | 60.0% [35.2, 84.8] |");
+  expect(page.indexOf("not taught")).toBeLessThan(page.indexOf("| base policy"));
+  expect(page).toContain("| SIRI | Qwen2.5-7B-Instruct | 81.3% | 89.9% | arXiv 2606.02355 |");
+  expect(page).toContain("2.0 million parameters");
+  expect(page).toContain("750 to 3,500 times as large");
+  expect(comparisonPage(comparison, "x.svg")).not.toContain("Published");
 });
 
 test("one seed has no interval", () => {

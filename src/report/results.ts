@@ -6,6 +6,8 @@ import { SiriError } from "../errors.js";
 export interface Point {
   readonly iteration: number;
   readonly success: number;
+  /** Mean of the task's own score, where it was recorded. */
+  readonly score?: number;
 }
 
 export interface RunResult {
@@ -29,7 +31,12 @@ type Line = Readonly<Record<string, unknown>>;
 export function readRun(dir: string): RunResult {
   const lines = readLines(join(dir, "metrics.jsonl"));
   const curve = (name: string): Point[] =>
-    lines.flatMap((line) => (typeof line[name] === "number" ? [{ iteration: Number(line.iteration), success: line[name] }] : []));
+    lines.flatMap((line) => {
+      const [success, score] = [line[name], line[name.replace(/success$/, "score")]];
+      return typeof success === "number"
+        ? [{ iteration: Number(line.iteration), success, ...(typeof score === "number" ? { score } : {}) }]
+        : [];
+    });
   const plain = curve("eval/plain/success");
   const last = lines.findLast((line) => "eval/plain/success" in line);
   if (last === undefined) {
