@@ -15,6 +15,9 @@ export interface Product {
   readonly priceTag: string;
   /** Lower-case group name to lower-case values, both in file order, repeated values kept. */
   readonly options: ReadonlyMap<string, readonly string[]>;
+  /** Option value to the address of its picture, null where the file gives none; a value that comes twice keeps its last picture. Pages
+   * in `html` hold it. */
+  readonly optionImages: ReadonlyMap<string, string | null>;
   readonly attributes: readonly string[];
   /** beauty, electronics, garden, fashion, grocery. */
   readonly category: string;
