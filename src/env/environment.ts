@@ -21,7 +21,10 @@ export interface Observation {
   readonly text: string;
   /** The task sentence, the same at every step of an episode. */
   readonly task: string;
-  /** Admissible actions in the environment's own order; absent when they cannot be listed. */
+  /**
+   * Admissible actions in the environment's own order; absent when they cannot be listed. A form to fill in stands as its pattern, with
+   * the free part in angle brackets: `search[<your query>]`.
+   */
   readonly actions?: readonly string[];
   /** What GiGPO groups steps by (arXiv 2505.10978, Eq. 6): equal anchors inside one group are the same state. */
   readonly anchor: string;
@@ -57,6 +60,20 @@ export interface EnvironmentModule {
   /** @throws Error when the split is not one of `splits`. */
   tasks(split: string): Awaitable<TaskSet>;
   create(): Awaitable<Environment>;
+}
+
+/** What an agent fills in with words of its own. */
+const BLANK = /<[a-z ]+>/;
+
+/** Whether an action is in a list of admissible ones, or is one of the forms there, filled in with at least one character. */
+export function offers(actions: readonly string[], action: string): boolean {
+  if (actions.includes(action)) return true;
+  return actions.some((form) => {
+    const blank = BLANK.exec(form);
+    if (!blank) return false;
+    const [head, tail] = [form.slice(0, blank.index), form.slice(blank.index + blank[0].length)];
+    return action.length > head.length + tail.length && action.startsWith(head) && action.endsWith(tail);
+  });
 }
 
 /** Identity helper that gives a user's own module its types. */

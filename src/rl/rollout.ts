@@ -4,7 +4,7 @@
  */
 import { setMaxListeners } from "node:events";
 import type { AgentTemplate, ChatMessage, Episode } from "../agent/agent.js";
-import type { Environment, Observation, Task } from "../env/environment.js";
+import { type Environment, type Observation, offers, type Task } from "../env/environment.js";
 import { SiriError } from "../errors.js";
 import type { PolicyHandle } from "../policy/types.js";
 import { type EnvironmentPool, within } from "./environments.js";
@@ -150,7 +150,7 @@ export async function playEpisode(
       reply,
       action: parsed.action,
       wellFormed: parsed.valid,
-      admissible: observation.actions?.includes(parsed.action) ?? true,
+      admissible: observation.actions ? offers(observation.actions, parsed.action) : true,
       reward: next.reward,
       actionMask: skilled ? tokenizer.actionMask(sample.tokens, parsed.span, { includeTags: settings.includeTags }) : null,
     });
