@@ -3,8 +3,9 @@ import { SiriError } from "../errors.js";
 import type { AgentTemplate } from "./agent.js";
 import { compact } from "./compact.js";
 import { verl } from "./verl.js";
+import { verlWebshop } from "./verl-webshop.js";
 
-const TEMPLATES: readonly AgentTemplate[] = [compact, verl];
+const TEMPLATES: readonly AgentTemplate[] = [compact, verl, verlWebshop];
 
 export const templateNames: readonly string[] = TEMPLATES.map((item) => item.name);
 
