@@ -54,3 +54,29 @@ export interface Catalogue {
   /** Positions of at most `limit` (50) products by BM25, best first, ties by ASIN bytes ascending. */
   search(query: string, limit?: number): readonly number[];
 }
+
+/** The entry of items_ins_v2.json that synthetic goals of a product are made from. */
+export interface Instruction {
+  readonly text: string;
+  /** Never empty. */
+  readonly attributes: readonly string[];
+}
+
+/** What a person asked for, from items_human_ins.json. */
+export interface HumanInstruction {
+  readonly text: string;
+  /** Never empty. */
+  readonly attributes: readonly string[];
+  /** Option values without their groups. */
+  readonly options: readonly string[];
+}
+
+/** What goals are made from. A large catalogue answers these without reading whole products: every position is asked once. */
+export interface GoalSource extends Pick<Catalogue, "length" | "product"> {
+  /** US dollars, one value or two: `Product.pricing`. */
+  pricing(index: number): readonly number[];
+  /** Ways to choose one value of every option group, `combinationsOf` the product. */
+  combinations(index: number): number;
+  instruction(index: number): Instruction | undefined;
+  humanInstructions(index: number): readonly HumanInstruction[];
+}
