@@ -194,7 +194,7 @@ describe.skipIf(!haveData("items_shuffle_1000.json.gz", "items_ins_v2_1000.json.
         bulletPoints: product.BulletPoints,
         pricing: product.pricing,
         priceTag: product.Price,
-        options: new Map(Object.entries(product.options)),
+        options: Object.entries(product.options),
         optionImages: new Map(Object.entries(product.option_to_image)),
         attributes: product.Attributes,
         category: product.category,
