@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "backend.h"
+#include "cpu/kernel_table.h"
+#include "reference/gemm.h"
 
 namespace siri::check {
 
@@ -19,7 +21,8 @@ template <class Real>
 using Outputs = std::vector<std::vector<Real>>;  // one array per output of an operation
 
 struct Options {
-  std::string device = "cpu", isa = "all", filter, inject;
+  std::string device = "cpu", isa = "all", dtype = "all", filter, inject;
+  cpu::Compute compute = cpu::Compute::kFloat32;
   int threads = 2;
   uint64_t seed = 1;
   bool time = false;
@@ -44,7 +47,8 @@ class Clock {
 
 class Check {
  public:
-  // devices[0] is the one that is checked; the others differ only in their number of threads.
+  // devices[0] is the one that is checked; the others differ only in what must not matter: their number of threads, and for products
+  // in bfloat16 their instruction set.
   Check(const Options& options, std::vector<Backend*> devices) : options_(options), devices_(std::move(devices)) {}
 
   // run(Backend&, Clock&) -> Outputs<float>: the operation from upload to download.
@@ -59,7 +63,7 @@ class Check {
     compare(got, twin(double()), twin(float()));
     for (size_t d = 1; d < devices_.size(); ++d) {
       Clock other(false);
-      same_bits("other thread count", got, run(*devices_[d], other));
+      same_bits("another device", got, run(*devices_[d], other));
     }
     if (options_.time) {
       clock = Clock(true);
@@ -88,6 +92,10 @@ class Check {
   int64_t passed() const { return passed_; }
   int64_t failed() const { return failed_; }
   int64_t injected() const { return injected_; }
+  // What the devices round the operands of products to.
+  reference::Operand operand() const {
+    return options_.compute == cpu::Compute::kBfloat16 ? reference::Operand::kBfloat16 : reference::Operand::kExact;
+  }
   uint64_t seed() const { return options_.seed; }
 
  private:

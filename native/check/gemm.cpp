@@ -43,7 +43,7 @@ void forward(Check& check, const Layer& l, const std::string& shape, const std::
           residual.insert(residual.end(), y_start.begin() + i * y_stride, y_start.begin() + i * y_stride + l.out);
         std::vector<Real> y(l.n * l.out);
         reference::linear(x.data(), x_stride, weight.data(), l.bias ? bias.data() : nullptr, l.residual ? residual.data() : nullptr, l.n,
-                          l.in, l.out, y.data());
+                          l.in, l.out, y.data(), check.operand());
         return {widen(y, to<Real>(y_start), l.n, l.out, y_stride)};
       });
   for (int64_t row : {int64_t{0}, l.n - 1})
@@ -82,7 +82,7 @@ void linear(Check& check, const Layer& l) {
           typedef decltype(real) Real;
           std::vector<Real> dx;
           for (int64_t i = 0; i < l.n; ++i) dx.insert(dx.end(), x.begin() + i * x_stride, x.begin() + i * x_stride + l.in);
-          reference::linear_backward_input(dy.data(), y_stride, weight.data(), l.n, l.in, l.out, dx.data(), accumulate);
+          reference::linear_backward_input(dy.data(), y_stride, weight.data(), l.n, l.in, l.out, dx.data(), accumulate, check.operand());
           return {widen(dx, to<Real>(x), l.n, l.in, x_stride)};
         });
     if (l.n > 1)
@@ -108,7 +108,7 @@ void linear(Check& check, const Layer& l) {
         typedef decltype(real) Real;
         std::vector<Real> dw = to<Real>(dweight_start), db = to<Real>(bias);
         reference::linear_backward_weight(dy.data(), y_stride, x.data(), x_stride, l.n, l.in, l.out, dw.data(),
-                                          l.bias ? db.data() : nullptr);
+                                          l.bias ? db.data() : nullptr, check.operand());
         return {dw, db};
       });
 }

@@ -1,5 +1,6 @@
 // siri_check: tests every operation of a device against its double-precision twin and times it. No Node, no files.
-//   siri_check [--device cpu] [--isa avx512|avx2|portable|all] [--threads N] [--seed S] [--filter NAME] [--time] [--inject NAME]
+//   siri_check [--device cpu] [--isa avx512bf16|avx512|avx2|portable|all] [--dtype float32|bfloat16|all] [--threads N] [--seed S] [--filter
+//   NAME] [--time] [--inject NAME]
 // Exit code: 0 all checks passed, 1 some failed, 2 the arguments are wrong. The last line is `N passed, N failed`.
 #include <charconv>
 #include <cstdio>
@@ -13,6 +14,7 @@
 #include "check/check.h"
 #include "core/error.h"
 #include "cpu/cpu_backend.h"
+#include "cpu/kernel_table.h"
 
 namespace {
 
@@ -38,18 +40,23 @@ Options parse(int argc, char** argv) {
       o.time = true;
       continue;
     }
-    if (flag != "--device" && flag != "--isa" && flag != "--threads" && flag != "--seed" && flag != "--filter" && flag != "--inject")
-      throw ArgumentError("unknown argument \"" + flag + "\"; known are --device, --isa, --threads, --seed, --filter, --time and --inject");
+    if (flag != "--device" && flag != "--isa" && flag != "--dtype" && flag != "--threads" && flag != "--seed" && flag != "--filter" &&
+        flag != "--inject")
+      throw ArgumentError("unknown argument \"" + flag +
+                          "\"; known are --device, --isa, --dtype, --threads, --seed, --filter, --time and --inject");
     if (++i == argc) throw ArgumentError(flag + " needs a value");
     const std::string value = argv[i];
     if (flag == "--device") o.device = value;
     if (flag == "--isa") o.isa = value;
+    if (flag == "--dtype") o.dtype = value;
     if (flag == "--threads") o.threads = number<int>(flag, value, 1, 256);
     if (flag == "--seed") o.seed = number<uint64_t>(flag, value, 0, UINT64_MAX);
     if (flag == "--filter") o.filter = value;
     if (flag == "--inject") o.inject = value;
   }
   if (o.device != "cpu") throw ArgumentError("--device is \"" + o.device + "\"; this build has cpu");
+  if (o.dtype != "float32" && o.dtype != "bfloat16" && o.dtype != "all")
+    throw ArgumentError("--dtype is \"" + o.dtype + "\"; known are float32, bfloat16 and all");
   return o;
 }
 
@@ -57,19 +64,36 @@ struct Tally {
   int64_t passed = 0, failed = 0, injected = 0;
 };
 
-void check_isa(const Options& options, const std::string& isa, Tally& tally) {
+// In bfloat16 only what multiplies matrices differs from float32.
+void check_isa(const Options& options, const std::string& isa, const std::vector<std::string>& all, Tally& tally) {
+  const bool bfloat16 = options.compute == siri::cpu::Compute::kBfloat16;
   std::set<int> others = {1, 2, 3};
   others.erase(options.threads);
   std::vector<std::unique_ptr<siri::Backend>> owned;
   std::vector<siri::Backend*> devices;
-  owned.push_back(siri::make_cpu_backend(options.threads, isa.c_str()));
-  for (int threads : others) owned.push_back(siri::make_cpu_backend(threads, isa.c_str()));
+  owned.push_back(siri::make_cpu_backend(options.threads, isa.c_str(), options.compute));
+  for (int threads : others) owned.push_back(siri::make_cpu_backend(threads, isa.c_str(), options.compute));
   for (const auto& device : owned) devices.push_back(device.get());
 
-  std::printf("\n%s, %s, %d threads, seed %llu\n", options.device.c_str(), isa.c_str(), options.threads,
-              static_cast<unsigned long long>(options.seed));
+  std::printf("\n%s, %s, %s, %d threads, seed %llu\n", options.device.c_str(), isa.c_str(), bfloat16 ? "bfloat16" : "float32",
+              options.threads, static_cast<unsigned long long>(options.seed));
   std::printf("%-22s %-58s %9s %9s %10s %14s\n", "operation", "shape", "error", "float32", "time", "rate");
   Check check(options, devices);
+  if (bfloat16) {
+    siri::check::check_head(check);
+    // Products give the same bits with every instruction set.
+    for (const std::string& other : all)
+      if (other != isa) {
+        owned.push_back(siri::make_cpu_backend(options.threads, other.c_str(), options.compute));
+        devices.push_back(owned.back().get());
+      }
+    Check products(options, devices);
+    siri::check::check_gemm(products);
+    tally.passed += check.passed() + products.passed();
+    tally.failed += check.failed() + products.failed();
+    tally.injected += check.injected() + products.injected();
+    return;
+  }
   siri::check::check_core(check);
   siri::check::check_embedding(check);
   siri::check::check_norm(check);
@@ -85,19 +109,24 @@ void check_isa(const Options& options, const std::string& isa, Tally& tally) {
   tally.injected += check.injected();
 }
 
-int run(const Options& options) {
+int run(Options options) {
   Tally tally;
-  if (options.isa != "all") {
-    check_isa(options, options.isa, tally);
-  } else {
-    for (const char* isa : {"avx512", "avx2", "portable"}) {
-      try {
-        siri::make_cpu_backend(1, isa);
-      } catch (const ArgumentError& e) {
-        std::printf("\nskipped %s: %s\n", isa, e.what());
-        continue;
-      }
-      check_isa(options, isa, tally);
+  std::vector<std::string> isas;  // that this machine and build have
+  for (const char* isa : siri::cpu::kInstructionSets) {
+    try {
+      siri::cpu::kernels(isa);
+      isas.push_back(isa);
+    } catch (const ArgumentError& e) {
+      if (options.isa == "all") std::printf("\nskipped %s: %s\n", isa, e.what());
+    }
+  }
+  for (const auto& [name, compute] : {std::pair{"float32", siri::cpu::Compute::kFloat32}, {"bfloat16", siri::cpu::Compute::kBfloat16}}) {
+    if (options.dtype != "all" && options.dtype != name) continue;
+    options.compute = compute;
+    if (options.isa != "all") {
+      check_isa(options, options.isa, isas, tally);
+    } else {
+      for (const std::string& isa : isas) check_isa(options, isa, isas, tally);
     }
   }
   if (!options.inject.empty() && tally.injected == 0)

@@ -18,7 +18,8 @@ namespace {
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(int threads, const char* isa) : pool_(threads), kernels_(cpu::kernels(isa && *isa ? isa : nullptr)) {}
+  CpuBackend(int threads, const char* isa, cpu::Compute compute)
+      : pool_(threads), kernels_(cpu::kernels(isa && *isa ? isa : nullptr, compute)) {}
   ~CpuBackend() override {
     for (const auto& [p, bytes] : regions_) munmap(p, bytes);
   }
@@ -153,6 +154,8 @@ class CpuBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(int threads, const char* isa) { return std::make_unique<CpuBackend>(threads, isa); }
+std::unique_ptr<Backend> make_cpu_backend(int threads, const char* isa, cpu::Compute compute) {
+  return std::make_unique<CpuBackend>(threads, isa, compute);
+}
 
 }  // namespace siri

@@ -4,10 +4,11 @@
 #include <memory>
 
 #include "backend.h"
+#include "cpu/kernel_table.h"
 
 namespace siri {
 
-// threads >= 1. isa: "" for the best this machine has, or "avx512", "avx2", "portable" (ArgumentError when it lacks it).
-std::unique_ptr<Backend> make_cpu_backend(int threads, const char* isa);
+// threads >= 1. isa: "" for the best this machine has, or one of kInstructionSets (ArgumentError when it lacks it).
+std::unique_ptr<Backend> make_cpu_backend(int threads, const char* isa, cpu::Compute compute = cpu::Compute::kFloat32);
 
 }  // namespace siri

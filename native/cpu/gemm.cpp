@@ -61,7 +61,7 @@ void rows_times_weight(ThreadPool& pool, const KernelTable& table, PackedWeights
       b.x_stride = x_stride;
       b.rows = std::min(grid.row_step, n - r);
       b.k = k;
-      b.panels = panels + c * k;
+      b.panels = panels + c * g.words(k);
       b.columns = std::min(grid.column_step, columns - c);
       b.bias = bias ? bias + c : nullptr;
       b.residual = residual ? residual + r * y_stride + c : nullptr;
@@ -94,7 +94,7 @@ float* FloatBuffer::grow(size_t floats) {
 
 size_t PackedWeights::packed_bytes(const KernelTable& table, int64_t rows, int64_t columns, Order order) {
   const int64_t k = order == Order::transposed ? columns : rows, n = order == Order::transposed ? rows : columns;
-  return divide_up(n, table.gemm->panel) * table.gemm->panel * k * sizeof(float);
+  return divide_up(n, table.gemm->panel) * table.gemm->panel * table.gemm->words(k) * sizeof(float);
 }
 
 size_t PackedWeights::bytes() const {
@@ -117,9 +117,9 @@ const float* PackedWeights::get(ThreadPool& pool, const KernelTable& table, cons
     for (int64_t p = begin; p < end; ++p) {
       const int64_t c = p * g.panel;
       if (transposed)
-        g.pack_transposed(weight + c * columns, columns, k, n - c, out + c * k);
+        g.pack_transposed(weight + c * columns, columns, k, n - c, out + c * g.words(k));
       else
-        g.pack_straight(weight + c, columns, k, n - c, out + c * k);
+        g.pack_straight(weight + c, columns, k, n - c, out + c * g.words(k));
     }
   });
   e.rows = rows;

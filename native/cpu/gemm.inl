@@ -1,5 +1,6 @@
-// Matrix products in float32. One register tile of kTileRows x 2 vectors of accumulators (14 x 32 with AVX-512, 6 x 16 with AVX2)
-// runs over the whole summed dimension, in blocks of kDepth that keep the packed operands in the second-level cache:
+// Matrix products, float32 or bfloat16 operands (gemm_format.inl: Format), float32 sums. One register tile of kTileRows x 2 vectors of
+// accumulators (14 x 32 with AVX-512, 6 x 16 with AVX2) runs over the whole summed dimension, in blocks of kDepth that keep the packed
+// operands in the second-level cache:
 //   rows_product   y = x B: x is packed by the tile (plain vector copies: W consecutive k of one row stay together, the kernel
 //                  broadcasts from them), B comes packed (weights change rarely; gemm.h keeps the panels).
 //   outer_product  c += a^T b: both are packed on the way, a by blocks of kOuterRows, b by the panel.
@@ -9,29 +10,21 @@
 // lost: reading x unpacked (rows a multiple of 4 KiB apart fall into one set of the first-level cache); blocks of 1024 in depth (no faster,
 // and too big for older caches).
 
+#include "cpu/gemm_format.inl"
+
 #if defined(__AVX512F__)
 constexpr int kTileRows = 14;
 #else
 constexpr int kTileRows = 6;
 #endif
 constexpr int kPanel = 2 * W;
-constexpr int64_t kDepth = 512;       // of rows_product; a multiple of W
-constexpr int64_t kOuterDepth = 256;  // of outer_product
+constexpr int64_t kDepth = 512;       // words of rows_product; a multiple of W
+constexpr int64_t kOuterDepth = 256;  // words of outer_product
 constexpr int64_t kOuterRows = 16 * kTileRows;
 
-static inline int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
-// Whole vectors without a mask, which costs the narrow instruction sets a round trip through memory.
-static inline vf load_some(const float* p, int64_t n) { return n >= W ? load(p) : load_n(p, n); }
-static inline void store_some(float* p, vf v, int64_t n) {
-  if (n >= W)
-    store(p, v);
-  else
-    store_n(p, v, n);
-}
-
-// acc[r][v] += sum over k of A[r, k] * B[k, v], ascending k. A: by blocks of W in k, [block][R][W]; or k-major, [k][kTileRows].
-// B: panels b_stride apart.
-template <int R, int P, bool KMajor>
+// acc[r][v] += sum over k of A[r, k] * B[k, v] in the order of Format, k counted in words. A: by blocks of W in k, [block][R][W]; or
+// k-major, [k][kTileRows]. B: panels b_stride apart.
+template <class Format, int R, int P, bool KMajor>
 static inline __attribute__((always_inline)) void multiply(int64_t depth, const float* a, const float* b, int64_t b_stride,
                                                            vf (&acc)[R][2 * P]) {
   constexpr int V = 2 * P;
@@ -43,7 +36,7 @@ static inline __attribute__((always_inline)) void multiply(int64_t depth, const 
     for (int r = 0; r < R; ++r) {
       const vf av = set1(ak[r * row_step]);
 #pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
+      for (int v = 0; v < V; ++v) acc[r][v] = Format::multiply_add(av, bv[v], acc[r][v]);
     }
     b += kPanel;
   };
@@ -58,7 +51,7 @@ static inline __attribute__((always_inline)) void multiply(int64_t depth, const 
 }
 
 struct Tile {
-  int64_t depth;
+  int64_t depth;  // words
   const float* a;
   const float* b;
   int64_t b_stride;
@@ -72,7 +65,7 @@ struct Tile {
   int64_t residual_stride;
 };
 
-template <int R, int P, bool KMajor>
+template <class Format, int R, int P, bool KMajor>
 static void run_tile(const Tile& t) {
   constexpr int V = 2 * P;
   vf acc[R][V];
@@ -97,7 +90,7 @@ static void run_tile(const Tile& t) {
       }
   }
 
-  multiply<R, P, KMajor>(t.depth, t.a, t.b, t.b_stride, acc);
+  multiply<Format, R, P, KMajor>(t.depth, t.a, t.b, t.b_stride, acc);
 
   if (whole && t.bias == nullptr && t.residual == nullptr) {
 #pragma GCC unroll 14
@@ -123,68 +116,90 @@ constexpr int panels_at_once(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 
 
 using TileFunction = void (*)(const Tile&);
 // [wide][rows]; wide: panels_at_once(rows) panels.
-static const TileFunction kTiles[2][15] = {{nullptr, run_tile<1, 1, false>, run_tile<2, 1, false>, run_tile<3, 1, false>,
-                                            run_tile<4, 1, false>, run_tile<5, 1, false>, run_tile<6, 1, false>,
+template <class F>
+static constexpr TileFunction kTiles[2][15] = {
+    {nullptr, run_tile<F, 1, 1, false>, run_tile<F, 2, 1, false>, run_tile<F, 3, 1, false>, run_tile<F, 4, 1, false>,
+     run_tile<F, 5, 1, false>, run_tile<F, 6, 1, false>,
 #if defined(__AVX512F__)
-                                            run_tile<7, 1, false>, run_tile<8, 1, false>, run_tile<9, 1, false>, run_tile<10, 1, false>,
-                                            run_tile<11, 1, false>, run_tile<12, 1, false>, run_tile<13, 1, false>, run_tile<14, 1, false>
+     run_tile<F, 7, 1, false>, run_tile<F, 8, 1, false>, run_tile<F, 9, 1, false>, run_tile<F, 10, 1, false>, run_tile<F, 11, 1, false>,
+     run_tile<F, 12, 1, false>, run_tile<F, 13, 1, false>, run_tile<F, 14, 1, false>
 #endif
-                                           },
-                                           {nullptr, run_tile<1, 4, false>, run_tile<2, 2, false>, run_tile<3, 2, false>}};
+    },
+    {nullptr, run_tile<F, 1, 4, false>, run_tile<F, 2, 2, false>, run_tile<F, 3, 2, false>}};
 
+template <class Format>
 static void pack_transposed(const float* w, int64_t stride, int64_t k, int64_t columns, float* out) {
-  for (int64_t k0 = 0; k0 < k; k0 += W) {
-    const int64_t n = lesser(W, k - k0);
-    for (int64_t c = 0; c < kPanel; ++c)
-      for (int64_t i = 0; i < n; ++i) out[(k0 + i) * kPanel + c] = c < columns ? w[c * stride + k0 + i] : 0.0f;
-  }
-}
-
-static void pack_straight(const float* w, int64_t stride, int64_t k, int64_t columns, float* out) {
-  if (columns >= kPanel) {
-    for (int64_t i = 0; i < k; ++i) {
-      store(out + i * kPanel, load(w + i * stride));
-      store(out + i * kPanel + W, load(w + i * stride + W));
+  for (int64_t k0 = 0; k0 < k; k0 += Format::kRowElements) {
+    const int64_t m = lesser(Format::kRowElements, k - k0), words = Format::words(m);
+    for (int64_t c = 0; c < kPanel; ++c) {
+      alignas(64) float t[W];
+      store(t, c < columns ? Format::row_words(w + c * stride + k0, m) : zero());
+      for (int64_t i = 0; i < words; ++i) out[i * kPanel + c] = t[i];
     }
-    return;
+    out += words * kPanel;
   }
-  for (int64_t i = 0; i < k; ++i)
-    for (int64_t c = 0; c < kPanel; ++c) out[i * kPanel + c] = c < columns ? w[i * stride + c] : 0.0f;
 }
 
-// R rows of x, [block of W in k][R][W]. Returns the floats written.
-static int64_t pack_rows(const float* x, int64_t stride, int64_t rows, int64_t depth, float* a) {
-  float* start = a;
-  for (int64_t k0 = 0; k0 < depth; k0 += W) {
-    const int64_t n = lesser(W, depth - k0);
-    for (int64_t r = 0; r < rows; ++r, a += W) store(a, load_some(x + r * stride + k0, n));
+// Columns of rows, group after group of Format::kGroup rows; out: `columns` words a row, width apart.
+template <class Format, int Width>
+static void pack_columns(const float* w, int64_t stride, int64_t k, int64_t columns, float* out) {
+  for (int64_t i = 0; i < k; i += Format::kGroup, out += Format::kGroupWords * Width) {
+    if (Format::kGroup == 1 && columns >= Width) {  // words are elements
+      __builtin_memcpy(out, w + i * stride, Width * sizeof(float));
+      continue;
+    }
+    for (int64_t c = 0; c < Width; c += W) {
+      const float* from = w + i * stride + c;
+      const int64_t n = lesser(W, columns - c);
+      const vf first = n > 0 ? load_some(from, n) : zero();
+      const vf second = Format::kGroup == 2 && n > 0 && i + 1 < k ? load_some(from + stride, n) : zero();
+      Format::group_words(first, second, out + c, Width, lesser(W, Width - c));
+    }
   }
-  return a - start;
+}
+
+template <class Format>
+static void pack_straight(const float* w, int64_t stride, int64_t k, int64_t columns, float* out) {
+  pack_columns<Format, kPanel>(w, stride, k, columns, out);
+}
+
+// R rows of x, [block of W words in k][R][W].
+template <class Format>
+static void pack_rows(const float* x, int64_t stride, int64_t rows, int64_t depth, float* a) {
+  for (int64_t k0 = 0; k0 < depth; k0 += Format::kRowElements) {
+    const int64_t n = lesser(Format::kRowElements, depth - k0);
+    for (int64_t r = 0; r < rows; ++r, a += W) store(a, Format::row_words(x + r * stride + k0, n));
+  }
 }
 
 static int64_t rounded(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
+template <class Format>
 static int64_t rows_scratch(int64_t rows, int64_t k, int64_t columns) {
-  const int64_t packed = rows * rounded(lesser(k, kDepth), W);
-  return packed + (k > kDepth ? rows * rounded(columns, kPanel) : 0);
+  const int64_t words = Format::words(k), packed = rows * rounded(lesser(words, kDepth), W);
+  return packed + (words > kDepth ? rows * rounded(columns, kPanel) : 0);
 }
 
+template <class Format>
 static void rows_product(const RowsBlock& p) {
+  [[maybe_unused]] const typename Format::Environment environment;
+  const int64_t words = Format::words(p.k);
   float* packed = p.scratch;
   // A residual that lies in y must outlive the unfinished chains, so these go to scratch.
   float* part = p.y;
   int64_t part_stride = p.y_stride;
-  if (p.residual != nullptr && p.k > kDepth) {
+  if (p.residual != nullptr && words > kDepth) {
     part = p.scratch + p.rows * rounded(kDepth, W);
     part_stride = rounded(p.columns, kPanel);
   }
   int64_t k0 = 0;
   do {  // once even when k is 0
-    const int64_t depth = lesser(kDepth, p.k - k0);
-    const bool last = k0 + depth >= p.k;
+    const int64_t depth = lesser(kDepth, words - k0);
+    const bool last = k0 + depth >= words;
     const int64_t padded = rounded(depth, W);
+    const int64_t element = k0 * Format::kRowElements / W, elements = lesser(depth * Format::kRowElements / W, p.k - element);
     for (int64_t r = 0; r < p.rows; r += kTileRows)
-      pack_rows(p.x + r * p.x_stride + k0, p.x_stride, lesser(kTileRows, p.rows - r), depth, packed + r * padded);
+      pack_rows<Format>(p.x + r * p.x_stride + element, p.x_stride, lesser(kTileRows, p.rows - r), elements, packed + r * padded);
     for (int64_t j = 0; j < p.columns;) {
       int64_t advance = kPanel;
       for (int64_t r = 0; r < p.rows; r += kTileRows) {
@@ -195,8 +210,8 @@ static void rows_product(const RowsBlock& p) {
         Tile t;
         t.depth = depth;
         t.a = packed + r * padded;
-        t.b = p.panels + j * p.k + k0 * kPanel;
-        t.b_stride = p.k * kPanel;
+        t.b = p.panels + j * words + k0 * kPanel;
+        t.b_stride = words * kPanel;
         t.rows = rows;
         t.columns = p.columns - j;
         t.from = k0 == 0 ? nullptr : part + r * part_stride + j;
@@ -206,37 +221,30 @@ static void rows_product(const RowsBlock& p) {
         t.bias = last && p.bias != nullptr ? p.bias + j : nullptr;
         t.residual = last && p.residual != nullptr ? p.residual + r * p.residual_stride + j : nullptr;
         t.residual_stride = p.residual_stride;
-        kTiles[wide][rows](t);
+        kTiles<Format>[wide][rows](t);
       }
       j += advance;
     }
     k0 += depth;
-  } while (k0 < p.k);
+  } while (k0 < words);
 }
 
 static int64_t outer_scratch(int64_t rows) { return kOuterDepth * (rounded(lesser(rows, kOuterRows), kTileRows) + kPanel); }
 
+template <class Format>
 static void outer_product(const OuterBlock& p) {
+  [[maybe_unused]] const typename Format::Environment environment;
   float* a = p.scratch + kOuterDepth * kPanel;
   float* b = p.scratch;
+  constexpr int64_t kElements = kOuterDepth * Format::kRowElements / W;
   for (int64_t r0 = 0; r0 < p.rows; r0 += kOuterRows) {
     const int64_t rows = lesser(kOuterRows, p.rows - r0);
-    for (int64_t k0 = 0; k0 < p.n; k0 += kOuterDepth) {
-      const int64_t depth = lesser(kOuterDepth, p.n - k0);
-      for (int64_t k = 0; k < depth; ++k) {
-        const float* from = p.a + (k0 + k) * p.a_stride + r0;
-        for (int64_t r = 0; r < rows; r += kTileRows) {
-          float* to = a + r * depth + k * kTileRows;
-          const int64_t m = lesser(kTileRows, rows - r);
-          if (m == kTileRows) {
-            __builtin_memcpy(to, from + r, kTileRows * sizeof(float));
-          } else {
-            for (int64_t i = 0; i < kTileRows; ++i) to[i] = i < m ? from[r + i] : 0.0f;
-          }
-        }
-      }
+    for (int64_t k0 = 0; k0 < p.n; k0 += kElements) {
+      const int64_t elements = lesser(kElements, p.n - k0), depth = Format::words(elements);
+      for (int64_t r = 0; r < rows; r += kTileRows)
+        pack_columns<Format, kTileRows>(p.a + k0 * p.a_stride + r0 + r, p.a_stride, elements, lesser(kTileRows, rows - r), a + r * depth);
       for (int64_t j = 0; j < p.columns; j += kPanel) {
-        pack_straight(p.b + k0 * p.b_stride + j, p.b_stride, depth, p.columns - j, b);
+        pack_columns<Format, kPanel>(p.b + k0 * p.b_stride + j, p.b_stride, elements, p.columns - j, b);
         for (int64_t r = 0; r < rows; r += kTileRows) {
           Tile t;
           t.depth = depth;
@@ -251,7 +259,7 @@ static void outer_product(const OuterBlock& p) {
           t.from_stride = p.c_stride;
           t.bias = t.residual = nullptr;
           t.residual_stride = 0;
-          run_tile<kTileRows, 1, true>(t);
+          run_tile<Format, kTileRows, 1, true>(t);
         }
       }
     }

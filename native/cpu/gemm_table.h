@@ -1,9 +1,10 @@
 // The single-threaded bodies of the matrix products and of the head, one table per instruction set (kernel_table.h).
 // gemm.h and head.h put the threads, the scratch and the packed-weight cache around them. Bodies only compute: no allocation,
-// no checks, no threads. All arrays are float32.
+// no checks, no threads. All arrays are float32; a table of bfloat16 rounds the operands of its products as it packs them.
 //
-// The rule all products obey: an output element is one chain of fused multiply-adds in ascending order of the summed index. Blocking
-// stores a chain and takes it up again, which is exact, so the bits depend on nothing but the two rows that are multiplied.
+// The rule all products obey: an output element is one chain of fused multiply-adds over the summed index, ascending (bfloat16: pair
+// by pair). Blocking stores a chain and takes it up again, which is exact, so the bits depend on nothing but the two rows that are
+// multiplied.
 #pragma once
 #include <cstdint>
 
@@ -13,7 +14,7 @@ namespace siri::cpu {
 struct RowsBlock {
   const float* x;
   int64_t x_stride, rows, k;
-  const float* panels;  // first panel; panel p holds columns [p * panel, (p + 1) * panel) as [k, panel], zero beyond the last column
+  const float* panels;  // first panel; panel p holds columns [p * panel, (p + 1) * panel) as [words(k), panel], zero beyond
   int64_t columns;
   const float* bias;      // or null
   const float* residual;  // or null; may be y
@@ -49,7 +50,9 @@ struct GemmTable {
   int64_t tile_rows;  // rows of the register tile
   int64_t panel;      // columns of a packed panel
 
-  // One panel [k, panel] of B from weight rows: B[i, j] = w[j * stride + i]  (j < columns), or B[i, j] = w[i * stride + j].
+  // Words of 32 bits that k elements of an operand take (gemm_format.inl).
+  int64_t (*words)(int64_t k);
+  // One panel [words(k), panel] of B from weight rows: B[i, j] = w[j * stride + i]  (j < columns), or B[i, j] = w[i * stride + j].
   void (*pack_transposed)(const float* w, int64_t stride, int64_t k, int64_t columns, float* out);
   void (*pack_straight)(const float* w, int64_t stride, int64_t k, int64_t columns, float* out);
 

@@ -177,7 +177,22 @@ static double row_divergence(float* z, const float* q, int64_t vocab, Divergence
   return kind == Divergence::forward_kl ? from_teacher : from_student;
 }
 
-static const GemmTable gemm_table = {
-    kTileRows,   kPanel,     pack_transposed, pack_straight, rows_scratch, rows_product, outer_scratch,  outer_product,
-    column_sums, divide_row, row_statistics,  row_gradient,  row_draw,     row_arg_max,  row_divergence,
+template <class Format>
+static constexpr GemmTable gemm_table = {
+    kTileRows,
+    kPanel,
+    Format::words,
+    pack_transposed<Format>,
+    pack_straight<Format>,
+    rows_scratch<Format>,
+    rows_product<Format>,
+    outer_scratch,
+    outer_product<Format>,
+    column_sums,
+    divide_row,
+    row_statistics,
+    row_gradient,
+    row_draw,
+    row_arg_max,
+    row_divergence,
 };

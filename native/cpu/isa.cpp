@@ -43,7 +43,8 @@ constexpr OpTable op_table = {
 
 #define SIRI_NAME_OF(x) #x
 #define SIRI_NAME(x) SIRI_NAME_OF(x)
-extern const KernelTable table;
-const KernelTable table = {SIRI_NAME(SIRI_ISA), &gemm_table, &op_table};
+extern const KernelTable table, table_bfloat16;
+const KernelTable table = {SIRI_NAME(SIRI_ISA), &gemm_table<Float32>, &op_table};
+const KernelTable table_bfloat16 = {SIRI_NAME(SIRI_ISA), &gemm_table<Bfloat16>, &op_table};
 
 }  // namespace siri::cpu::SIRI_ISA

@@ -76,7 +76,7 @@ void head_score(const float* hidden, const float* head, const int32_t* target, c
 
 template <class Real>
 void head_gradient(const float* hidden, const float* head, const int32_t* target, const RowSampling* sampling, int64_t n, int64_t width,
-                   int64_t vocab, const Real* dlogprob, const Real* dentropy, Real* dhidden, Real* dhead) {
+                   int64_t vocab, const Real* dlogprob, const Real* dentropy, Real* dhidden, Real* dhead, Operand operand) {
   for (int64_t i = 0; i < n; ++i) {
     const float* x = hidden + i * width;
     const ShapedRow<Real> row = shaped_row<Real>(x, head, sampling[i], width, vocab);
@@ -86,7 +86,7 @@ void head_gradient(const float* hidden, const float* head, const int32_t* target
       if (!row.kept[v]) continue;
       const Real one_hot = v == target[i] ? Real(1) : Real(0);
       const Real dz = through_target * (one_hot - row.p[v]) - dentropy[i] * row.p[v] * (row.logp[v] + row.entropy);
-      const Real dlogit = dz / row.temperature;
+      const Real dlogit = as_operand(dz / row.temperature, operand);
       for (int64_t k = 0; k < width; ++k) {
         dhidden[i * width + k] += dlogit * Real(head[v * width + k]);
         dhead[v * width + k] += dlogit * Real(x[k]);
@@ -126,7 +126,7 @@ void head_sample(const float* hidden, const float* head, const RowSampling* samp
 #define SIRI_INSTANTIATE(Real)                                                                                                           \
   template void head_score(const float*, const float*, const int32_t*, const RowSampling*, int64_t, int64_t, int64_t, Real*, Real*);     \
   template void head_gradient(const float*, const float*, const int32_t*, const RowSampling*, int64_t, int64_t, int64_t, const Real*,    \
-                              const Real*, Real*, Real*);                                                                                \
+                              const Real*, Real*, Real*, Operand);                                                                       \
   template void head_sample(const float*, const float*, const RowSampling*, const uint64_t*, const uint64_t*, int64_t, int64_t, int64_t, \
                             int32_t*, Real*, Real*);
 SIRI_INSTANTIATE(double)

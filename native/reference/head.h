@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "backend.h"
+#include "reference/gemm.h"
 
 namespace siri::reference {
 
@@ -14,10 +15,11 @@ void head_score(const float* hidden, const float* head, const int32_t* target, c
                 int64_t vocab, Real* logprob, Real* entropy);
 
 // Gradient of sum of dlogprob * logprob + dentropy * entropy: dhidden [n, width] is written, dhead [vocab, width] is +=. A target that is
-// cut off has no gradient through its log-prob.
+// cut off has no gradient through its log-prob. operand: what the gradient of a logit is rounded to before it is multiplied.
 template <class Real>
 void head_gradient(const float* hidden, const float* head, const int32_t* target, const RowSampling* sampling, int64_t n, int64_t width,
-                   int64_t vocab, const Real* dlogprob, const Real* dentropy, Real* dhidden, Real* dhead);
+                   int64_t vocab, const Real* dlogprob, const Real* dentropy, Real* dhidden, Real* dhead,
+                   Operand operand = Operand::kExact);
 
 // token [n] and its log-prob: arg max at temperature 0, else the first id whose cumulative probability exceeds
 // uniform(seed[i], 0, position[i]). margin [n]: how far that number is from the nearest border of the token's interval, or for arg
