@@ -48,6 +48,8 @@ export interface Environment {
 /** The tasks of one split, in a fixed order. Lazy: a split of generated games may be long. */
 export interface TaskSet {
   readonly length: number;
+  /** What a user should know of the split before it is played (files left out, and why), in a sentence or two each. */
+  readonly notes?: readonly string[];
   at(index: number): Task;
 }
 

@@ -71,7 +71,7 @@ describe("the games of a split", () => {
   it("that are not there are an error with its cure", async () => {
     vi.stubEnv("ALFWORLD_DATA", "");
     const code = (name: string) => expect.objectContaining({ name: "SiriError", code: name });
-    expect(() => alfworld().tasks("train")).toThrowError(/no data folder is given. Set the option 'data' or ALFWORLD_DATA/);
+    expect(() => alfworld().tasks("train")).toThrowError(/no data folder is given. Set the option 'data' .* or ALFWORLD_DATA/);
     expect(() => module({ data: tmpdir() }).tasks("train")).toThrowError(/holds no json_2\.1\.1\//);
     expect(() => module().tasks("valid_unseen")).toThrowError(/split 'valid_unseen' is missing/);
     expect(() => module().tasks("test")).toThrowError(code("SPLIT_UNKNOWN"));

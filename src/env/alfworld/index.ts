@@ -2,24 +2,18 @@
  * ALFWorld (arXiv 2010.03768) from its released `.tw-pddl` files. This is the environment seam only: which games a split has, and what an
  * agent sees of one. Rules and wording come from the files, by way of the text-game engine. A limit on steps is the rollout's.
  */
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { readFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { SiriError } from "../../errors.js";
 import type { Environment, EnvironmentModule, Observation, StepResult, Task, TaskSet } from "../environment.js";
 import { boundedCache } from "../textworld/cache.js";
 import { type Game, type Play, parseGame } from "../textworld/index.js";
+import { drawAnnotation, withTask } from "./annotations.js";
+import { type IndexedGame, indexGames } from "./game-index.js";
+import { ALFWORLD_SPLITS, ALFWORLD_TASK_TYPES, type AlfworldSplit, findRelease, GAME_FILE, OFFICIAL_COUNTS } from "./release.js";
 
-export const ALFWORLD_SPLITS = ["train", "valid_seen", "valid_unseen"] as const;
-
-export const ALFWORLD_TASK_TYPES = [
-  "pick_and_place_simple",
-  "look_at_obj_in_light",
-  "pick_clean_then_place_in_recep",
-  "pick_heat_then_place_in_recep",
-  "pick_cool_then_place_in_recep",
-  "pick_two_obj_and_place",
-] as const;
+export { ALFWORLD_SPLITS, ALFWORLD_TASK_TYPES, OFFICIAL_COUNTS } from "./release.js";
 
 /** Raw reward of the step that wins; every other step gives 0. */
 export const WIN_REWARD = 10;
@@ -34,19 +28,33 @@ const optionsSchema = z.strictObject({
     .default([...ALFWORLD_TASK_TYPES]),
   /** Only games whose file says that they can be solved. */
   solvableOnly: z.boolean().default(true),
+  /** Share of games (0 to 1) that get a task sentence written by people, of the trial's traj_data.json; the others keep their own. */
+  humanAnnotations: z.number().min(0).max(1).default(0),
+  /** Seed of which games these are and which of a trial's sentences. */
+  annotationSeed: z.number().int().min(0).default(0),
   /** Parsed games kept in memory, 0.2 MB each. */
   cachedGames: z.number().int().min(1).default(128),
 });
 
 export type AlfworldOptions = z.input<typeof optionsSchema>;
+type Options = z.output<typeof optionsSchema>;
 
-/** What a task carries: its game file, relative to the data folder or absolute. */
+/** What a task carries. Survives JSON. */
 export interface AlfworldTaskData {
+  /** The game file, relative to the release's folder or absolute. */
   readonly file: string;
+  /** A task sentence in place of the file's own. */
+  readonly sentence?: string;
 }
 
-const RELEASE = "json_2.1.1";
-const GAME = "game.tw-pddl";
+export interface AlfworldTaskSet extends TaskSet {
+  readonly notes: readonly string[];
+  /** One line for each file that was left out because it cannot be played: its name and what is wrong. */
+  readonly problems: readonly string[];
+}
+
+/** Problems that a note quotes. */
+const QUOTED = 3;
 
 /** A task for a single game file, inside a data folder or not. */
 export function taskOfFile(file: string, split = "file"): Task {
@@ -57,19 +65,19 @@ export function taskOfFile(file: string, split = "file"): Task {
 }
 
 /** @throws SiriError CONFIG_ENVIRONMENT for options it does not know, ENVIRONMENT_DATA when the games are not there. */
-export default function alfworld(options: AlfworldOptions = {}): EnvironmentModule {
+export default function alfworld(options: AlfworldOptions = {}): EnvironmentModule & { tasks(split: string): AlfworldTaskSet } {
   const parsed = optionsSchema.safeParse(options);
   if (!parsed.success) throw new SiriError("CONFIG_ENVIRONMENT", `alfworld options: ${z.prettifyError(parsed.error)}`);
-  const { data = process.env.ALFWORLD_DATA, taskTypes, solvableOnly, cachedGames } = parsed.data;
+  const { data = process.env.ALFWORLD_DATA, cachedGames } = parsed.data;
   const games = boundedCache<string, Game>(cachedGames);
-  const splits = new Map<string, TaskSet>();
+  const splits = new Map<string, AlfworldTaskSet>();
   let root: string | undefined;
   const rootFolder = () => {
-    root ??= findRoot(data);
+    root ??= findRelease(data);
     return root;
   };
   const load = (task: Task): Game => {
-    const file = (task.data as Partial<AlfworldTaskData> | undefined)?.file;
+    const { file, sentence } = (task.data ?? {}) as Partial<AlfworldTaskData>;
     if (typeof file !== "string") {
       throw new SiriError(
         "TASK_UNKNOWN",
@@ -77,19 +85,19 @@ export default function alfworld(options: AlfworldOptions = {}): EnvironmentModu
       );
     }
     const path = resolve(file) === file ? file : join(rootFolder(), file);
-    return games.get(path, () => readGame(path));
+    return games.get(`${path}\n${sentence ?? ""}`, () => readGame(path, sentence));
   };
   return {
     name: "alfworld",
     splits: ALFWORLD_SPLITS,
     evalSplits: ["valid_seen", "valid_unseen"],
     tasks(split) {
-      if (!ALFWORLD_SPLITS.includes(split as (typeof ALFWORLD_SPLITS)[number])) {
+      if (!ALFWORLD_SPLITS.includes(split as AlfworldSplit)) {
         throw new SiriError("SPLIT_UNKNOWN", `alfworld has no split '${split}'; it has ${ALFWORLD_SPLITS.join(", ")}`);
       }
       let set = splits.get(split);
       if (!set) {
-        set = taskSet(rootFolder(), split, new Set(taskTypes), solvableOnly);
+        set = taskSet(rootFolder(), split as AlfworldSplit, parsed.data);
         splits.set(split, set);
       }
       return set;
@@ -98,51 +106,66 @@ export default function alfworld(options: AlfworldOptions = {}): EnvironmentModu
   };
 }
 
-/** @throws SiriError GAME_FILE when the file cannot be read, and what `parseGame` throws. */
-export function readGame(path: string): Game {
+/**
+ * @param sentence the task in other words than the file's
+ * @throws SiriError GAME_FILE when the file cannot be read, and what `parseGame` throws.
+ */
+export function readGame(path: string, sentence?: string): Game {
   let source: string;
   try {
     source = readFileSync(path, "utf8");
   } catch (error) {
     throw new SiriError("GAME_FILE", `game file '${path}' cannot be read: ${(error as Error).message}`, { cause: error });
   }
-  return parseGame(source, path);
+  return parseGame(sentence === undefined ? source : withTask(source, sentence), path);
 }
 
-function findRoot(data: string | undefined): string {
-  const advice = `Set the option 'data' or ALFWORLD_DATA to the folder that holds ${RELEASE}/.`;
-  if (data === undefined || data === "") throw new SiriError("ENVIRONMENT_DATA", `alfworld: no data folder is given. ${advice}`);
-  const inside = join(resolve(data), RELEASE);
-  if (existsSync(inside)) return inside;
-  const itself = resolve(data);
-  if (ALFWORLD_SPLITS.some((split) => existsSync(join(itself, split)))) return itself;
-  throw new SiriError("ENVIRONMENT_DATA", `alfworld: '${data}' holds no ${RELEASE}/ and no split. ${advice}`);
-}
-
-/** Games of a split by path, ascending. Sliced objects and movable receptacles were never part of the text games. */
-function taskSet(root: string, split: string, types: ReadonlySet<string>, solvableOnly: boolean): TaskSet {
-  const folder = join(root, split);
-  if (!existsSync(folder) || !statSync(folder).isDirectory()) {
-    throw new SiriError("ENVIRONMENT_DATA", `alfworld: split '${split}' is missing; '${folder}' is no folder`);
-  }
-  const tasks: Task[] = [];
-  for (const entry of readdirSync(folder, { recursive: true, encoding: "utf8" }).sort()) {
-    if (basename(entry) !== GAME || entry.includes("movable") || entry.includes("Sliced")) continue;
-    const type = entry.split("-", 1)[0]!;
-    if (!types.has(type)) continue;
-    const file = join(folder, entry);
-    if (solvableOnly && !isSolvable(file)) continue;
-    const path = relative(root, file).split(sep).join("/");
-    tasks.push({ id: dirname(path), split, type, data: { file: path } satisfies AlfworldTaskData });
-  }
+/** Games of a split by path, ascending. */
+function taskSet(root: string, split: AlfworldSplit, options: Options): AlfworldTaskSet {
+  const { taskTypes, solvableOnly, humanAnnotations, annotationSeed } = options;
+  const index = indexGames(root, split);
+  const wanted = ({ type, solvable, problem }: IndexedGame) =>
+    (type === null || taskTypes.includes(type as Options["taskTypes"][number])) && (!solvableOnly || solvable === true || problem !== null);
+  const candidates = index.games.filter(wanted);
+  const problems: string[] = [];
+  const tasks = candidates.flatMap(({ id, type, problem }): Task[] => {
+    try {
+      if (problem !== null || type === null) throw new SiriError("GAME_FILE", problem!);
+      const sentence = drawAnnotation(root, id, annotationSeed, humanAnnotations);
+      const data: AlfworldTaskData = { file: `${id}/${GAME_FILE}`, ...(sentence === undefined ? {} : { sentence }) };
+      return [{ id, split, type, data }];
+    } catch (error) {
+      if (!(error instanceof SiriError)) throw error;
+      problems.push(error.message);
+      return [];
+    }
+  });
+  const quoted = problems.slice(0, QUOTED).join("; ") + (problems.length > QUOTED ? `; and ${problems.length - QUOTED} more` : "");
   if (tasks.length === 0) {
+    const why = problems.length > 0 ? `; ${problems.length} files cannot be played: ${quoted}` : "";
     throw new SiriError(
       "ENVIRONMENT_DATA",
-      `alfworld: no game in '${folder}' passes the filters (types ${[...types].join(", ")}; solvable only: ${solvableOnly})`,
+      `alfworld: no game in '${join(root, split)}' passes the filters (types ${taskTypes.join(", ")}; solvable only: ${solvableOnly})${why}`,
+    );
+  }
+  const notes: string[] = [];
+  if (problems.length > 0) {
+    notes.push(`alfworld ${split}: ${problems.length} of ${candidates.length} games are left out, for they cannot be played: ${quoted}.`);
+  }
+  const official = OFFICIAL_COUNTS[split];
+  const isWhole = solvableOnly && taskTypes.length === ALFWORLD_TASK_TYPES.length;
+  if (isWhole && official !== undefined && tasks.length !== official) {
+    notes.push(`alfworld ${split}: ${tasks.length} games; the official release has ${official}.`);
+  }
+  if (index.file === null) {
+    notes.push(
+      `alfworld ${split}: neither the data folder nor the cache folder (XDG_CACHE_HOME) can be written; every start reads all files.`,
     );
   }
   return {
     length: tasks.length,
+    notes,
+    problems,
     at(index) {
       const task = tasks[index];
       if (!task)
@@ -150,13 +173,6 @@ function taskSet(root: string, split: string, types: ReadonlySet<string>, solvab
       return task;
     },
   };
-}
-
-/** Reads one key of a game file without parsing the rest. Inside the file's texts a quote is escaped, so the key cannot be found there. */
-function isSolvable(file: string): boolean {
-  const bytes = readFileSync(file);
-  const place = bytes.lastIndexOf('"solvable"');
-  return place >= 0 && /^"solvable"\s*:\s*true\b/.test(bytes.toString("latin1", place, place + 64));
 }
 
 class AlfworldEnvironment implements Environment {

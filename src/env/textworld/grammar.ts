@@ -55,6 +55,27 @@ export function loadGrammar(source: string): GameGrammar {
   return { grammar: skeletons.get(source, () => parseGrammar(source)), task: null };
 }
 
+/** Characters that mean something in a text; between double quotes they stand for themselves. */
+const SPECIAL = /[;|"<>[\]#{}]/;
+
+/**
+ * The grammar with another task sentence. What the mini-language would cut off or interpret is shown as it is written; only double
+ * quotes, which it cannot hold, become single ones.
+ * @throws SiriError `GRAMMAR_CONTENT` unless exactly one rule says what the task is
+ */
+export function replaceTask(source: string, sentence: string): string {
+  const found = [...source.matchAll(TASK_RULE)];
+  if (found.length !== 1) {
+    throw new SiriError(
+      "GRAMMAR_CONTENT",
+      `grammar: the task sentence cannot be replaced: ${found.length} rules of '${TASK_SYMBOL}' hold one`,
+    );
+  }
+  const { index, 0: all, 1: head } = found[0]!;
+  const shown = SPECIAL.test(sentence) ? `"${sentence.replaceAll('"', "'")}"` : sentence;
+  return source.slice(0, index) + head + JSON.stringify(`Your task is to: ${shown}.`) + source.slice(index + all.length);
+}
+
 interface Token {
   readonly text: string;
   readonly kind: "word" | "string" | "block";
