@@ -82,10 +82,10 @@ describe("verl-webshop", () => {
 
   it("shows skills after the task, and a page without the instruction as it is", () => {
     const episode = verlWebshop.begin(see("Instruction: [SEP] t [SEP] Search", "t", PAGE), { historyLength: 2 });
-    const [{ content }] = episode.prompt([{ title: "Compare", condition: "A price is named.", strategy: "Compare prices." }]) as [
-      { content: string },
-    ];
-    expect(content).toMatch(/Your task is to: t\.\nExperience.*\n1\. Compare.*Compare prices\.\nYour current observation is: 'Search'\./);
+    const [message] = episode.prompt([{ title: "Compare", condition: "A price is named.", strategy: "Compare prices." }]);
+    expect(message!.content).toMatch(
+      /Your task is to: t\.\nExperience.*\n1\. Compare.*Compare prices\.\nYour current observation is: 'Search'\./,
+    );
     expect(quotedPage("Thank you [SEP] done", "t")).toBe("Thank you [SEP] done");
   });
 });
