@@ -80,3 +80,26 @@ export interface GoalSource extends Pick<Catalogue, "length" | "product"> {
   instruction(index: number): Instruction | undefined;
   humanInstructions(index: number): readonly HumanInstruction[];
 }
+
+/** The parts of a reward, under the names that the original reports them with. Shares of 1. */
+export interface RewardInfo {
+  readonly r_type: number;
+  readonly r_att: number;
+  readonly w_att: number;
+  readonly query_match: boolean;
+  readonly category_match: boolean;
+  readonly title_score: number;
+  /** Absent, with `w_option`, when the goal names no options. */
+  readonly r_option?: number;
+  readonly w_option?: number;
+  /** Whether the price is within the goal's limit. */
+  readonly r_price: boolean;
+  readonly w_price: number;
+}
+
+/** What buying a product is worth for a goal. */
+export interface Reward {
+  /** In [0, 1]. */
+  readonly score: number;
+  readonly info: RewardInfo;
+}

@@ -110,10 +110,8 @@ export function dictRepr(dict: ReadonlyMap<string, string>): string {
 }
 
 function jsonString(text: string): string {
-  // JSON.stringify escapes what JSON must have escaped; Python's default escapes all of the rest beyond ASCII as well, unit by unit.
-  return JSON.stringify(text).replace(/[\x7f-\uffff]/g, (unit) =>
-    unit === "\x7f" ? unit : `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  // JSON.stringify escapes what JSON must have escaped; Python's default escapes everything else outside " " to "~" too, unit by unit.
+  return JSON.stringify(text).replace(/[\x7f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** `json.dumps` of a `dict` from strings to strings: ASCII only, ", " and ": " between the parts, in the order of the dict. */
@@ -122,7 +120,7 @@ export function jsonDumps(dict: ReadonlyMap<string, string>): string {
 }
 
 /** Flask's `tojson` of such a dict: keys sorted, and `<`, `>`, `&` and `'` escaped so that the text may stand inside HTML. */
-export function jsonForHtml(dict: ReadonlyMap<string, string>): string {
+export function jsonForHtml(dict: ReadonlyMap<string, string | null>): string {
   const sorted = new Map([...dict].sort(([a], [b]) => compareCodePoints(a, b)));
   return jsonDumps(sorted).replace(/[<>&']/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
