@@ -124,11 +124,12 @@ function planOf({ defaults }: Source, flags: PretrainFlags): Plan {
 
 /** Trains and saves. @returns one line on time and loss */
 async function train(source: Source, { out, init, size, train: settings, seed }: Plan, say: (text: string) => void): Promise<string> {
+  const examples = await source.examples({ seed });
   let tokenizer: Tokenizer;
   let policy: Policy;
   if (init === undefined) {
     // The tokenizer's texts come from a stream of their own.
-    const sample = take(source.examples({ seed: seed + 1, shuffleBuffer: 1 }), settings.tokenizerExamples);
+    const sample = take(await source.examples({ seed: seed + 1, shuffleBuffer: 1 }), settings.tokenizerExamples);
     tokenizer = await makeBaseFolder(out, size, sample);
     policy = await Policy.create(baseConfig(size), { seed });
   } else {
@@ -138,7 +139,7 @@ async function train(source: Source, { out, init, size, train: settings, seed }:
   }
   let last: TrainProgress | undefined;
   try {
-    await trainBase(policy, tokenizer, source.examples({ seed }), settings, out, (line) => {
+    await trainBase(policy, tokenizer, examples, settings, out, (line) => {
       last = line;
       say(
         `${line.rows} rows  nll ${line.nll.toFixed(4)}  prompt ${line.promptNll?.toFixed(3) ?? "-"}  lr ${line.lr.toExponential(1)}  ` +

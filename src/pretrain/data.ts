@@ -1,17 +1,18 @@
 /**
- * The imitation stream: generated household games played by the scripted expert, one example a step, through the same prompt
- * code that rollouts use. The rule, honest and in one paragraph: a demonstration episode draws a strategy. Plain episodes draw
+ * The imitation stream of text games: household or ALFWorld games played by the scripted expert, one example a step, through the same
+ * prompt code that rollouts use. The rule, honest and in one paragraph: a demonstration episode draws a strategy. Plain episodes draw
  * the right procedure only with the habit's probability for the task type and search sloppily; otherwise a typical mistake is
  * demonstrated. Episodes with a skill print it in the prompt and follow it (right or bad); an irrelevant skill changes nothing.
- * Some successes become one skill-writing example instead. Every game has its own seed, so no row comes twice. Knows no token.
+ * Some successes become one skill-writing example instead. Every episode has its own seed, so none comes twice. Knows no token.
  */
 import type { AgentTemplate, EpisodeSummary, SkillText } from "../agent/agent.js";
 import { skillLine } from "../agent/skills.js";
 import type { Observation } from "../env/environment.js";
 import { classOf } from "../env/household/catalog.js";
-import { type Demonstration, demonstrate, type Playable } from "../env/household/demonstrate.js";
+import { type Demonstration, type DemonstrateOptions, demonstrate, type Playable } from "../env/household/demonstrate.js";
 import { generateGame } from "../env/household/generate.js";
 import { Rng } from "../env/household/rng.js";
+import type { RoomSense } from "../env/household/sense.js";
 import { irrelevantSkill, skillFor } from "../env/household/skills.js";
 import { drawMistake, drawStrategy, type Habits, type Strategy } from "../env/household/strategies.js";
 import { TASK_TYPES, type TaskType } from "../env/household/tasks.js";
@@ -46,6 +47,8 @@ export interface DataSettings {
   /** Probability that an irrelevant skill stands beside the one that is followed. */
   readonly beside: number;
   readonly historyLength: number;
+  /** Bound on the steps of an episode. */
+  readonly maxSteps: number;
   /** Examples are drawn from a buffer of this many, so that a batch does not come from one episode. */
   readonly shuffleBuffer: number;
 }
@@ -66,6 +69,7 @@ export const DEFAULT_DATA: DataSettings = {
   placeHint: 0.15,
   beside: 0.2,
   historyLength: 2,
+  maxSteps: 30,
   shuffleBuffer: 4096,
 };
 
@@ -74,8 +78,13 @@ const FIRST_SEED = 1e10;
 /** Episodes that different stream seeds stay apart by. */
 const SEEDS_PER_STREAM = 1e9;
 
-/** A started game, and what may be known of it for a place hint. */
-export type GameSource = (seed: number, type: TaskType) => { readonly play: Playable; readonly objectPlaces: readonly string[] };
+/** A started game, where its goal's things are for a place hint, and what a player knows of such rooms beforehand. */
+export interface SourceGame {
+  readonly play: Playable;
+  readonly objectPlaces: readonly string[];
+  readonly sense?: RoomSense;
+}
+export type GameSource = (seed: number, type: TaskType) => SourceGame;
 
 /** Games of training pairs, small, played by the text-world engine. */
 export const householdGames: GameSource = (seed, type) => {
@@ -107,19 +116,20 @@ export function episodeExamples(template: AgentTemplate, settings: DataSettings,
   const rng = new Rng(settings.seed * SEEDS_PER_STREAM + episode, "pretrain episode");
   const type = TASK_TYPES[episode % TASK_TYPES.length]!;
   const kind = drawKind(settings.mix, rng);
-  const { play, objectPlaces } = games(FIRST_SEED + settings.seed * SEEDS_PER_STREAM + episode, type);
+  const game = games(FIRST_SEED + settings.seed * SEEDS_PER_STREAM + episode, type);
+  const { objectPlaces } = game;
   const hint = rng.chance(settings.placeHint) && objectPlaces.length > 0 ? rng.pick(objectPlaces) : undefined;
 
   if (kind === "writing") {
-    const demonstration = perform(play, "right", rng.chance(0.5) ? settings.sloppiness : 0, settings.noise.right, rng);
+    const demonstration = perform(game, settings, { rng, strategy: "right", sloppiness: rng.chance(0.5) ? settings.sloppiness : 0 });
     return demonstration.success ? [writingExample(template, type, demonstration, rng.chance(settings.placeHint), rng)] : [];
   }
   const strategy: Strategy =
     kind === "right" ? "right" : kind === "bad" ? drawMistake(type, rng) : drawStrategy(type, rng, settings.habits);
   const skills = shownSkills(kind, type, strategy, hint, settings.beside, rng);
   const sloppiness = kind === "plain" || kind === "irrelevant" ? settings.sloppiness : 0;
-  const noise = strategy === "right" ? settings.noise.right : settings.noise.other;
-  const demonstration = perform(play, strategy, sloppiness, noise, rng, kind === "right" ? hint : undefined);
+  const placeHint = kind === "right" && hint !== undefined ? { placeHint: hint } : {};
+  const demonstration = perform(game, settings, { rng, strategy, sloppiness, ...placeHint });
   return stepExamples(template, demonstration, skills, settings.historyLength);
 }
 
@@ -132,8 +142,13 @@ function drawKind(mix: Mix, rng: Rng): Kind {
   return "plain";
 }
 
-function perform(play: Playable, strategy: Strategy, sloppiness: number, noise: number, rng: Rng, placeHint?: string): Demonstration {
-  return demonstrate(play, { rng, strategy, sloppiness, noise, ...(placeHint === undefined ? {} : { placeHint }) });
+function perform(
+  { play, sense }: SourceGame,
+  { noise, maxSteps }: DataSettings,
+  options: Pick<DemonstrateOptions, "rng" | "sloppiness" | "placeHint"> & { readonly strategy: Strategy },
+): Demonstration {
+  const slips = options.strategy === "right" ? noise.right : noise.other;
+  return demonstrate(play, { ...options, noise: slips, maxSteps, ...(sense === undefined ? {} : { sense }) });
 }
 
 function shownSkills(

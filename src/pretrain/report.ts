@@ -24,8 +24,12 @@ export interface ReportOptions {
   readonly games: number;
   /** Training games played plain to write skills from. */
   readonly writerGames: number;
+  /** Takes them at equal distances over the training split, for splits that are sorted by type. Default: its first ones. */
+  readonly spreadWriterGames?: boolean;
   readonly temperature: number;
   readonly writerTemperature: number;
+  /** The split that is held out. */
+  readonly split: string;
   readonly maxSteps: number;
   readonly historyLength: number;
   readonly onProgress?: (text: string) => void;
@@ -36,6 +40,7 @@ export const DEFAULT_REPORT: ReportOptions = {
   writerGames: 240,
   temperature: 1,
   writerTemperature: 0.7,
+  split: "unseen",
   maxSteps: 30,
   historyLength: 2,
 };
@@ -79,11 +84,11 @@ export async function baseReport(
     retries: 0,
   };
   const written = await writeSkills(parts, environment, settings, options);
-  const games = await environment.tasks("unseen");
+  const games = await environment.tasks(options.split);
   const arms = {} as Record<Arm, EvaluationResult>;
   for (const arm of ARMS) {
     arms[arm] = await evaluate(parts, games, {
-      split: "unseen",
+      split: options.split,
       mode: arm === "plain" ? "plain" : "with_skills",
       tasks: options.games,
       temperature: options.temperature,
@@ -118,11 +123,12 @@ async function writeSkills(
   options: ReportOptions,
 ): Promise<WrittenSkills> {
   const tasks = await environment.tasks("train");
+  const distance = options.spreadWriterGames ? tasks.length / options.writerGames : 1;
   const plans = Array.from({ length: options.writerGames }, (_, group) => ({
     iteration: 0,
     group,
     member: 0,
-    task: tasks.at(group),
+    task: tasks.at(Math.floor(group * distance)),
     skills: [],
   }));
   const trajectories = await rollout(parts, plans, {
@@ -180,8 +186,20 @@ const SHORT: Readonly<Record<TaskType, string>> = {
   pick_two_obj_and_place: "two",
 };
 
+/** What a report is about. */
+export interface Heading {
+  readonly title: string;
+  readonly intro: string;
+}
+
+const SHIPPED: Heading = {
+  title: "The tiny base policy",
+  intro:
+    "What the shipped base can do before any reinforcement learning, on held-out games (pairs of object and target that training never shows).",
+};
+
 /** The report as Markdown. `facts` are lines such as command, commit, machine, training time. */
-export function reportMarkdown(report: BaseReport, facts: readonly string[]): string {
+export function reportMarkdown(report: BaseReport, facts: readonly string[], { title, intro }: Heading = SHIPPED): string {
   const { options, arms, written } = report;
   const names: Readonly<Record<Arm, string>> = {
     plain: "plain",
@@ -198,17 +216,18 @@ export function reportMarkdown(report: BaseReport, facts: readonly string[]): st
     return [names[arm], percent(success), ...types, share(inadmissible), share(malformed), meanSteps.toFixed(1)];
   };
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const perType = Math.floor(options.games / TASK_TYPES.length);
+  const counts = TASK_TYPES.map((type) => arms.plain.byType[type]?.n ?? 0);
+  const perType = counts.every((n) => n === counts[0]) ? `${counts[0]} per task type` : `${counts.join(", ")} per task type`;
   return [
-    "# The tiny base policy",
+    `# ${title}`,
     "",
-    "What the shipped base can do before any reinforcement learning, on held-out games (pairs of object and target that training never shows).",
+    intro,
     "",
     line(header),
     line(header.map(() => "---")),
     ...ARMS.map((arm) => line(row(arm))),
     "",
-    `Success with 95% Wilson intervals, ${options.games} games a row, ${perType} per task type (columns: success by type), temperature ${options.temperature}, ` +
+    `Success with 95% Wilson intervals, ${options.games} games a row, ${perType} (columns: success by type), temperature ${options.temperature}, ` +
       `${options.maxSteps} steps, history ${options.historyLength}, one run. Inadmissible and malformed are shares of steps.`,
     "",
     `Skill writing (temperature ${options.writerTemperature}, from ${written.parsed.n} plain successes on training games): ` +

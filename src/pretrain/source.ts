@@ -1,5 +1,6 @@
 /** What `siri pretrain` imitates: a stream of examples, how the trained policy is measured, and the defaults of both. Knows no data. */
 import type { AgentTemplate } from "../agent/agent.js";
+import type { Awaitable } from "../env/environment.js";
 import type { Tokenizer } from "../policy/tokenizer.js";
 import type { PolicyHandle } from "../policy/types.js";
 import type { BaseSize } from "./base.js";
@@ -35,7 +36,7 @@ export interface Source {
     readonly temperature: number;
   };
   readonly template: AgentTemplate;
-  /** An endless stream in which no row comes twice; the same for the same options. */
-  examples(options: StreamOptions): Iterator<Example, never>;
+  /** An endless stream of ever new episodes; the same for the same options. @throws SiriError when what it is made from is missing */
+  examples(options: StreamOptions): Awaitable<Iterator<Example, never>>;
   measure(policy: PolicyHandle, tokenizer: Tokenizer, options: MeasureOptions): Promise<Measurement>;
 }

@@ -1,8 +1,10 @@
 /** The imitation sources of `siri pretrain --env <name>`. */
+import { alfworldSource } from "./alfworld.js";
 import { householdSource } from "./household.js";
 import type { Source } from "./source.js";
 
 export const SOURCES: Readonly<Record<string, Source>> = {
   household: householdSource,
+  alfworld: alfworldSource,
 };
 export const DEFAULT_SOURCE = "household";

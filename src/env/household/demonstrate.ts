@@ -1,5 +1,5 @@
 /**
- * Plays a game with the scripted expert and writes down what it wanted, what was executed and why. Slips replace some executed
+ * Plays a household or ALFWorld game with the scripted expert and writes down what it wanted, what was executed and why. Slips replace some executed
  * commands, so that failures and the way out of them are seen.
  *
  * The imitation target of a step is always `action`, the command the demonstrator wanted in that state, also where a slip put
@@ -10,6 +10,7 @@ import { classOf } from "./catalog.js";
 import { Expert } from "./expert.js";
 import type { Memory } from "./memory.js";
 import type { Rng } from "./rng.js";
+import type { RoomSense } from "./sense.js";
 import type { Strategy } from "./strategies.js";
 
 /** What a demonstration needs of a started game; an engine's `Play` fits. */
@@ -32,6 +33,8 @@ export interface DemonstrateOptions {
   readonly maxSteps?: number;
   /** Furniture kind to search first. */
   readonly placeHint?: string;
+  /** What is known of such rooms beforehand. Default: the household's. */
+  readonly sense?: RoomSense;
   /** Steps kept after the mistake of a wrong strategy. Default 4. */
   readonly stepsAfterMistake?: number;
   /** Steps kept of an episode that only wanders. Default 8. */
@@ -68,8 +71,14 @@ export function demonstrate(game: Playable | { start(): Playable }, options: Dem
     if (!(value >= 0 && value <= 1)) throw new SiriError("CONFIG_ENVIRONMENT", `demonstrate: ${name} is ${value}; it must be from 0 to 1`);
   }
   const play = "start" in game ? game.start() : game;
-  const { strategy = "right", placeHint } = options;
-  const expert = new Expert(play.observation, { rng, strategy, sloppiness, ...(placeHint === undefined ? {} : { placeHint }) });
+  const { strategy = "right", placeHint, sense } = options;
+  const expert = new Expert(play.observation, {
+    rng,
+    strategy,
+    sloppiness,
+    ...(placeHint === undefined ? {} : { placeHint }),
+    ...(sense === undefined ? {} : { sense }),
+  });
   const steps: DemonstratedStep[] = [];
   let observation = play.observation;
   let admissible = play.admissible;

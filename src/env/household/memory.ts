@@ -1,6 +1,6 @@
 /**
- * What the scripted expert knows of a game: only what its observations and admissible lists have told it. It reads the household's
- * sentences; the engine's state is never asked.
+ * What the scripted expert knows of a game: only what its observations and admissible lists have told it. It reads ALFWorld's
+ * sentences, which the household's are too; the engine's state is never asked.
  */
 
 const ITEM = /\ba ([a-z]+ \d+)/g;
@@ -56,6 +56,7 @@ export class Memory {
         place.contents = place.contents?.filter((thing) => thing !== first);
         break;
       }
+      case "put":
       case "move": {
         this.held = "";
         const place = this.place(second);
@@ -86,6 +87,11 @@ export class Memory {
 
   can(action: string): boolean {
     return this.admissible.includes(action);
+  }
+
+  /** Whether a place can be reached from where the agent stands; several places may share one spot. */
+  atHand(place: string): boolean {
+    return place === this.here || this.can(`examine ${place}`);
   }
 
   private readContents(name: string, text: string): void {

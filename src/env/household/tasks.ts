@@ -105,18 +105,28 @@ export function taskSentence(goal: Goal, rng: Rng): string {
   return rng.pick(SENTENCES[goal.type]).replace("{o}", goal.object).replace("{in}", preposition).replace("{r}", goal.target);
 }
 
+/** How ALFWorld says them (sentences of its released games); its `{in}` is `in` or `on` whatever the target. */
+const ALFWORLD_SENTENCES: Readonly<Record<TaskType, readonly string[]>> = {
+  pick_and_place_simple: ["put a {o} {in} {r}", "put some {o} {in} {r}"],
+  look_at_obj_in_light: ["look at {o} under the {r}", "examine the {o} with the {r}"],
+  pick_clean_then_place_in_recep: ["put a clean {o} {in} {r}", "clean some {o} and put it {in} {r}"],
+  pick_heat_then_place_in_recep: ["put a hot {o} {in} {r}", "heat some {o} and put it {in} {r}"],
+  pick_cool_then_place_in_recep: ["put a cool {o} {in} {r}", "cool some {o} and put it {in} {r}"],
+  pick_two_obj_and_place: ["put two {o} {in} {r}", "find two {o} and put them {in} {r}"],
+};
+
 const READERS: readonly (readonly [RegExp, TaskType])[] = TASK_TYPES.flatMap((type) =>
-  SENTENCES[type].map((sentence) => {
+  [...SENTENCES[type], ...ALFWORLD_SENTENCES[type]].map((sentence) => {
     const pattern = sentence.replace("{o}", "([a-z]+)").replace("{in}", "(?:in|on)").replace("{r}", "([a-z]+)");
     return [new RegExp(`^${pattern}$`), type] as const;
   }),
 );
 
-/** Reads a sentence of `taskSentence` back. @throws SiriError (unreadable_task) for any other sentence. */
+/** Reads a sentence of `taskSentence`, or of an ALFWorld game, back. @throws SiriError (unreadable_task) for any other sentence. */
 export function readTask(sentence: string): Goal {
   for (const [pattern, type] of READERS) {
     const match = pattern.exec(sentence);
     if (match !== null) return { type, object: match[1]!, target: match[2]! };
   }
-  throw new SiriError("TASK_UNREADABLE", `the household expert cannot read the task ${JSON.stringify(sentence)}`);
+  throw new SiriError("TASK_UNREADABLE", `the expert cannot read the task ${JSON.stringify(sentence)}`);
 }
