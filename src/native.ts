@@ -95,10 +95,19 @@ export interface NativeConfig {
   };
 }
 
+/** What the operands of matrix products are rounded to; sums, master weights, moments and everything else are float32. */
+export const COMPUTE_TYPES = ["float32", "bfloat16"] as const;
+export type ComputeType = (typeof COMPUTE_TYPES)[number];
+
+/** Best first. */
+export const INSTRUCTION_SETS = ["avx512bf16", "avx512", "avx2", "portable"] as const;
+export type InstructionSet = (typeof INSTRUCTION_SETS)[number];
+
 export interface NativeEngineOptions {
   readonly threads: number;
   /** "" for the best this machine has. */
   readonly isa: string;
+  readonly dtype: ComputeType;
   readonly maxBatchTokens: number;
   readonly kvCacheMiB: number;
 }
@@ -222,8 +231,8 @@ export function resolveThreads(option: number | undefined): number {
 /** Instruction set: the option, else SIRI_ISA, else "" (the best this machine has). */
 export function resolveIsa(option: string | undefined): string {
   const isa = option ?? process.env.SIRI_ISA ?? "";
-  if (!["", "avx512", "avx2", "portable"].includes(isa))
-    throw new SiriError("SIRI_ARGUMENT", `isa (or SIRI_ISA) is "${isa}"; known are avx512, avx2, portable`);
+  if (!["", ...INSTRUCTION_SETS].includes(isa))
+    throw new SiriError("SIRI_ARGUMENT", `isa (or SIRI_ISA) is "${isa}"; known are ${INSTRUCTION_SETS.join(", ")}`);
   return isa;
 }
 

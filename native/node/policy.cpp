@@ -130,7 +130,9 @@ class PolicyEngine : public Napi::ObjectWrap<PolicyEngine> {
     guarded(env, [&] {
       const auto options = info[1].As<Napi::Object>();
       threads_ = static_cast<int>(integer(options, "threads"));
-      std::unique_ptr<Backend> backend = make_cpu_backend(threads_, text(options, "isa").c_str());
+      std::unique_ptr<Backend> backend = make_cpu_backend(
+          threads_, text(options, "isa").c_str(),
+          choice<cpu::Compute>(options, "dtype", {{"float32", cpu::Compute::kFloat32}, {"bfloat16", cpu::Compute::kBfloat16}}));
       device_ = backend->name();
       EngineOptions engine;
       engine.max_batch_tokens = integer(options, "maxBatchTokens");

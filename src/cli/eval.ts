@@ -94,8 +94,8 @@ export async function evaluatePolicy(config: Config, options: Pick<Options, "wit
   }
   const taskSet = await module.tasks(split);
   const tokenizer = await Tokenizer.load(config.model.path);
-  const { threads, maxBatchTokens, kvCacheMiB } = config.model;
-  const policy = await Policy.load(config.model.path, { maxBatchTokens, kvCacheMiB, ...(threads === 0 ? {} : { threads }) });
+  const { threads, dtype, maxBatchTokens, kvCacheMiB } = config.model;
+  const policy = await Policy.load(config.model.path, { dtype, maxBatchTokens, kvCacheMiB, ...(threads === 0 ? {} : { threads }) });
   const environments = new EnvironmentPool(module);
   const stop = stopOnSignals("leaving the games", (text) => console.error(text));
   const bar = process.stderr.isTTY ? new SingleBar({ format: "{bar} {value}/{total} games" }, Presets.shades_classic) : null;

@@ -27,6 +27,12 @@ const environment = z.strictObject({
 const model = z.strictObject({
   path: z.string().min(1).describe("Hugging Face folder of the base policy; relative to the run file. [ours]"),
   threads: whole().default(0).describe("Threads of the engine; 0 = one per core. Results do not depend on it. [ours]"),
+  dtype: z
+    .enum(["float32", "bfloat16"])
+    .default("float32")
+    .describe(
+      "Operands of matrix products; sums, master weights and moments are float32 in both. bfloat16 is faster with AVX512_BF16. [ours]",
+    ),
   maxBatchTokens: count()
     .default(2048)
     .describe("Tokens of one forward pass, which bounds memory; another value changes the last bits of gradients. [ours]"),

@@ -1,5 +1,5 @@
 /** The native side of the kernels: its calls by name, and the threads they run on. Arguments have been checked before. */
-import { fromNative, native, resolveIsa, resolveThreads } from "../native.js";
+import { fromNative, INSTRUCTION_SETS, type InstructionSet, native, resolveIsa, resolveThreads } from "../native.js";
 import { integerIn, SiriArgument } from "./check.js";
 
 /** What exports.kernels of the addon holds. Every call takes one object of numbers, strings and typed arrays. */
@@ -51,7 +51,7 @@ export function callNative<T>(call: (kernels: NativeKernels) => T): T {
 
 export interface KernelEngine {
   readonly threads: number;
-  /** Instruction set of the kernels: "avx512", "avx2" or "portable". */
+  /** Instruction set of the kernels. */
   readonly isa: string;
 }
 
@@ -59,13 +59,13 @@ export interface KernelEngine {
  * Sets, for this thread of JavaScript, how many threads the kernels use (default: SIRI_THREADS, else all cores) and the instruction set
  * (default: SIRI_ISA; "" = the best this machine has), and returns what is in force. No result depends on the number of threads.
  */
-export function kernelEngine(
-  settings: { readonly threads?: number; readonly isa?: "" | "avx512" | "avx2" | "portable" } = {},
-): KernelEngine {
+export function kernelEngine(settings: { readonly threads?: number; readonly isa?: "" | InstructionSet } = {}): KernelEngine {
   const { threads, isa } = settings;
   if (threads !== undefined) integerIn("threads", threads, 1, 1024);
-  if (isa !== undefined && !["", "avx512", "avx2", "portable"].includes(isa))
-    throw new SiriArgument(`isa is ${JSON.stringify(isa)}; it must be "avx512", "avx2", "portable" or "" for the best of this machine.`);
+  if (isa !== undefined && !["", ...INSTRUCTION_SETS].includes(isa))
+    throw new SiriArgument(
+      `isa is ${JSON.stringify(isa)}; it must be ${INSTRUCTION_SETS.map((name) => `"${name}"`).join(", ")} or "" for the best of this machine.`,
+    );
   return callNative((kernels) =>
     kernels.configure({ ...(threads === undefined ? {} : { threads }), ...(isa === undefined ? {} : { isa }) }),
   );

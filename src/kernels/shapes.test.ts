@@ -332,7 +332,7 @@ describe("wrong arguments", () => {
       /gate\[0\] is 2/,
     ],
     ["threads", () => kernelEngine({ threads: 0 }), /threads is 0; it must be a whole number from 1 to 1024/],
-    ["isa", () => kernelEngine({ isa: "sse" as "avx2" }), /isa is "sse"; it must be "avx512", "avx2", "portable"/],
+    ["isa", () => kernelEngine({ isa: "sse" as "avx2" }), /isa is "sse"; it must be "avx512bf16", "avx512", "avx2", "portable"/],
   ])("%s", (_, call, message) => {
     expect(call).toThrow(message);
     expect(call).toThrow(expect.objectContaining({ name: "SiriError", code: "SIRI_ARGUMENT" }));

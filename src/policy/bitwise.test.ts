@@ -4,6 +4,7 @@
  */
 import { expect, it } from "vitest";
 import { bits, goldenCases, goldenDir, random, randomTokens } from "../../test/support/policy.js";
+import { COMPUTE_TYPES, INSTRUCTION_SETS } from "../native.js";
 import { Policy, type PolicyOptions } from "./policy.js";
 import type { Row, Sample, SampleOptions } from "./types.js";
 
@@ -62,8 +63,10 @@ async function sampleAll(policy: Policy, order: readonly Request[], gaps: boolea
   return found;
 }
 
-it.each(goldenCases)("%s: sampled, scored and trained log-probs have the same bits", async (name) => {
-  const options = (o: PolicyOptions): PolicyOptions => ({ kvCacheMiB: 32, ...o });
+const inBothTypes = goldenCases.flatMap((name) => COMPUTE_TYPES.map((dtype) => [name, dtype] as const));
+
+it.each(inBothTypes)("%s, %s: sampled, scored and trained log-probs have the same bits", async (name, dtype) => {
+  const options = (o: PolicyOptions): PolicyOptions => ({ kvCacheMiB: 32, dtype, ...o });
   const first = await Policy.load(goldenDir(name), options({ threads: 1 }));
   const all = requests(240, first.vocabSize);
   const reference = new Map<Request, Sample>();
@@ -100,8 +103,10 @@ it.each(goldenCases)("%s: sampled, scored and trained log-probs have the same bi
   await first.close();
 });
 
-it.each(["avx512", "avx2", "portable"])("holds on the %s kernels too", async (isa) => {
-  const policy = await Policy.load(goldenDir("qwen2-untied"), { isa, threads: 2, maxBatchTokens: 300, kvCacheMiB: 8 }).catch(
+const onAllKernels = INSTRUCTION_SETS.flatMap((isa) => COMPUTE_TYPES.map((dtype) => [isa, dtype] as const));
+
+it.each(onAllKernels)("holds on the %s kernels too, %s", async (isa, dtype) => {
+  const policy = await Policy.load(goldenDir("qwen2-untied"), { isa, dtype, threads: 2, maxBatchTokens: 300, kvCacheMiB: 8 }).catch(
     (e: Error) => e,
   );
   if (policy instanceof Error) {
@@ -130,12 +135,12 @@ it("the members of a group share one prefill", async () => {
   await policy.close();
 });
 
-it("gradients and weights do not depend on the number of threads", async () => {
+it.each(COMPUTE_TYPES)("gradients and weights do not depend on the number of threads, %s", async (dtype) => {
   const next = random(8);
   const rows = Array.from({ length: 40 }, () => ({ tokens: randomTokens(next, 10 + Math.floor(next() * 60), 300), responseStart: 5 }));
   const results: number[][] = [];
   for (const threads of [1, 2, 3]) {
-    const policy = await Policy.load(goldenDir("qwen3-tied"), { threads });
+    const policy = await Policy.load(goldenDir("qwen3-tied"), { threads, dtype });
     await policy.train(rows, { kind: "weighted-nll" });
     const gradients = await Promise.all(policy.tensorNames().map((n) => policy.readGradient(n)));
     await policy.update({ lr: 1e-3, weightDecay: 0.1, maxGradNorm: 1 });

@@ -10,7 +10,16 @@ import { existsSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SiriError } from "../errors.js";
-import { type EngineMemory, fromNative, native, type NativeEngine, resolveIsa, resolveThreads } from "../native.js";
+import {
+  COMPUTE_TYPES,
+  type ComputeType,
+  type EngineMemory,
+  fromNative,
+  native,
+  type NativeEngine,
+  resolveIsa,
+  resolveThreads,
+} from "../native.js";
 import {
   checkObject,
   checkOptimiser,
@@ -46,8 +55,13 @@ import type {
 export interface PolicyOptions {
   /** Default: SIRI_THREADS, else the number of available cores. */
   readonly threads?: number;
-  /** "avx512", "avx2" or "portable". Default: SIRI_ISA, else the best this machine has. */
+  /** "avx512bf16", "avx512", "avx2" or "portable". Default: SIRI_ISA, else the best this machine has. */
   readonly isa?: string;
+  /**
+   * What the operands of matrix products are rounded to: "bfloat16" is about 1.5 times as fast with AVX512_BF16 and as fast elsewhere.
+   * Master weights, moments, sums, attention, norms and the cache stay float32. Default "float32".
+   */
+  readonly dtype?: ComputeType;
   /** Rows of one forward pass, in tokens; a longer row gets a pass of its own. Default 1024. */
   readonly maxBatchTokens?: number;
   /** Memory of the KV cache. Requests wait while it is full. Default 512. */
@@ -136,6 +150,7 @@ export class Policy implements PolicyHandle {
   /** Instruction set the kernels run on, and their threads. */
   readonly device: string;
   readonly threads: number;
+  readonly dtype: ComputeType;
   readonly parameters: number;
   /** Positions the KV cache holds, over all running requests. */
   readonly cacheTokens: number;
@@ -166,9 +181,12 @@ export class Policy implements PolicyHandle {
       throw new SiriError("SIRI_ARGUMENT", `kvCacheMiB is ${kvCacheMiB}; it must be a positive number of MiB`);
     const threads = resolveThreads(options.threads);
     const isa = resolveIsa(options.isa);
+    const dtype = options.dtype ?? "float32";
+    if (!COMPUTE_TYPES.includes(dtype))
+      throw new SiriError("SIRI_ARGUMENT", `dtype is ${JSON.stringify(dtype)}; known are ${COMPUTE_TYPES.join(", ")}`);
     const { Engine } = native();
     try {
-      this.#engine = new Engine(config.native, { threads, isa, maxBatchTokens, kvCacheMiB });
+      this.#engine = new Engine(config.native, { threads, isa, dtype, maxBatchTokens, kvCacheMiB });
     } catch (e) {
       throw fromNative(e);
     }
@@ -182,6 +200,7 @@ export class Policy implements PolicyHandle {
     this.eosTokens = eosTokens;
     this.device = info.device;
     this.threads = info.threads;
+    this.dtype = dtype;
     this.parameters = info.parameters;
     this.cacheTokens = info.cacheTokens;
     this.memory = info.memory;

@@ -38,8 +38,8 @@ export async function openParts(config: Config, run: RunDirectory): Promise<Open
   const evalTasks = await tasksOf(module, evalSplit, "evaluation.split");
   const tokenizer = await Tokenizer.load(config.model.path);
 
-  const { threads, maxBatchTokens, kvCacheMiB } = config.model;
-  const options = { maxBatchTokens, kvCacheMiB, ...(threads === 0 ? {} : { threads }) };
+  const { threads, dtype, maxBatchTokens, kvCacheMiB } = config.model;
+  const options = { dtype, maxBatchTokens, kvCacheMiB, ...(threads === 0 ? {} : { threads }) };
   const policies: Policy[] = [];
   const load = async (dir: string) => {
     const policy = await Policy.load(dir, options);
@@ -75,7 +75,7 @@ export async function openParts(config: Config, run: RunDirectory): Promise<Open
     return {
       parts: { policy, reference, tokenizer, template, environments, writer, trainTasks, evalTasks, evalSplit, run, saved },
       notes: [
-        `Policy: ${policy.parameters} parameters on ${policy.device}, ${policy.threads} threads. ` +
+        `Policy: ${policy.parameters} parameters on ${policy.device}, ${policy.threads} threads, ${policy.dtype}. ` +
           `Tasks: ${trainTasks.length} to train on, ${evalTasks.length} of split ${evalSplit} to evaluate on.`,
         ...memoryTable(policy.memory, reference?.memory ?? null),
         ...short,

@@ -1,7 +1,8 @@
 /** The instruction sets that this machine and this build can run. Leaves the kernels on the last of them: tests choose their own. */
 import { kernelEngine } from "../../src/kernels.js";
+import { INSTRUCTION_SETS } from "../../src/native.js";
 
-export const availableIsas = (["avx512", "avx2", "portable"] as const).filter((isa) => {
+export const availableIsas = INSTRUCTION_SETS.filter((isa) => {
   try {
     return kernelEngine({ isa }).isa === isa;
   } catch {
