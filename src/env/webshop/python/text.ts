@@ -109,13 +109,13 @@ export function dictRepr(dict: ReadonlyMap<string, string>): string {
   return `{${[...dict].map(([key, value]) => `${stringRepr(key)}: ${stringRepr(value)}`).join(", ")}}`;
 }
 
-function jsonString(text: string): string {
+function jsonString(text: string | null): string {
   // JSON.stringify escapes what JSON must have escaped; Python's default escapes everything else outside " " to "~" too, unit by unit.
   return JSON.stringify(text).replace(/[\x7f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** `json.dumps` of a `dict` from strings to strings: ASCII only, ", " and ": " between the parts, in the order of the dict. */
-export function jsonDumps(dict: ReadonlyMap<string, string>): string {
+/** `json.dumps` of a `dict` from strings to strings or None: ASCII only, ", " and ": " between the parts, in the order of the dict. */
+export function jsonDumps(dict: ReadonlyMap<string, string | null>): string {
   return `{${[...dict].map(([key, value]) => `${jsonString(key)}: ${jsonString(value)}`).join(", ")}}`;
 }
 
