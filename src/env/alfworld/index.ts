@@ -53,6 +53,10 @@ export interface AlfworldTaskSet extends TaskSet {
   readonly problems: readonly string[];
 }
 
+export interface AlfworldModule extends EnvironmentModule {
+  tasks(split: string): AlfworldTaskSet;
+}
+
 /** Problems that a note quotes. */
 const QUOTED = 3;
 
@@ -65,7 +69,7 @@ export function taskOfFile(file: string, split = "file"): Task {
 }
 
 /** @throws SiriError CONFIG_ENVIRONMENT for options it does not know, ENVIRONMENT_DATA when the games are not there. */
-export default function alfworld(options: AlfworldOptions = {}): EnvironmentModule & { tasks(split: string): AlfworldTaskSet } {
+export default function alfworld(options: AlfworldOptions = {}): AlfworldModule {
   const parsed = optionsSchema.safeParse(options);
   if (!parsed.success) throw new SiriError("CONFIG_ENVIRONMENT", `alfworld options: ${z.prettifyError(parsed.error)}`);
   const { data = process.env.ALFWORLD_DATA, cachedGames } = parsed.data;

@@ -6,7 +6,7 @@ import { boundedCache } from "./cache.js";
 import { type GameFile, inGame, readGameFile } from "./file.js";
 import { loadGrammar } from "./grammar.js";
 import { Machine } from "./machine.js";
-import { type Domain, parseDomain, parseProblem } from "./pddl.js";
+import { type Domain, type Formula, parseDomain, parseProblem } from "./pddl.js";
 import { FastPlay, type Play } from "./play.js";
 
 export interface Game {
@@ -15,6 +15,8 @@ export interface Game {
   readonly names: ReadonlyMap<string, string>;
   /** The task, without "Your task is to: " and the final full stop. */
   readonly task: string;
+  /** What wins, as the file states it. */
+  readonly goal: Formula;
   /** Null: the file does not say. */
   readonly solvable: boolean | null;
   readonly walkthrough: readonly string[] | null;
@@ -37,6 +39,7 @@ class ParsedGame implements Game {
   constructor(
     readonly name: string,
     private readonly machine: Machine,
+    readonly goal: Formula,
     readonly solvable: boolean | null,
     readonly walkthrough: readonly string[] | null,
   ) {
@@ -65,6 +68,8 @@ export function parseGame(source: string | GameFile, name = "game"): Game {
     const domain = domains.get(file.pddl_domain, () => parseDomain(file.pddl_domain));
     const problem = parseProblem(file.pddl_problem, domain);
     const machine = new Machine(domain, problem, loadGrammar(file.grammar));
-    return new ParsedGame(name, machine, file.solvable ?? null, file.walkthrough ?? null);
+    // Names in the goal are slices of the problem's text; a copy of their own lets that text go.
+    const goal = JSON.parse(JSON.stringify(problem.goal)) as Formula;
+    return new ParsedGame(name, machine, goal, file.solvable ?? null, file.walkthrough ?? null);
   });
 }
