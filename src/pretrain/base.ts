@@ -13,11 +13,10 @@ export const ADDED_TOKENS: AddedTokens = {
 const PAD = ADDED_TOKENS.special.indexOf("<|pad|>");
 const END = ADDED_TOKENS.special.indexOf("<|end|>");
 
-/** The token rows of the embedding: the tokenizer's ids, padded to a round number. */
-export const VOCABULARY = 896;
-
 /** Qwen2 form; 0.8 million parameters at the default size. */
 export interface BaseSize {
+  /** Token rows of the embedding, which bound the tokenizer. */
+  readonly vocabulary: number;
   readonly hidden: number;
   readonly layers: number;
   readonly heads: number;
@@ -25,7 +24,7 @@ export interface BaseSize {
   readonly intermediate: number;
 }
 
-export const DEFAULT_SIZE: BaseSize = { hidden: 128, layers: 4, heads: 4, kvHeads: 2, intermediate: 320 };
+export const DEFAULT_SIZE: BaseSize = { vocabulary: 896, hidden: 128, layers: 4, heads: 4, kvHeads: 2, intermediate: 320 };
 
 /** The content of config.json. */
 export function baseConfig(size: BaseSize): Record<string, unknown> {
@@ -38,7 +37,7 @@ export function baseConfig(size: BaseSize): Record<string, unknown> {
     num_attention_heads: size.heads,
     num_key_value_heads: size.kvHeads,
     head_dim: size.hidden / size.heads,
-    vocab_size: VOCABULARY,
+    vocab_size: size.vocabulary,
     max_position_embeddings: 1024,
     rope_theta: 10000,
     rms_norm_eps: 1e-6,

@@ -5,9 +5,6 @@
 import type { AgentTemplate, SkillText } from "../agent/agent.js";
 import type { EnvironmentModule, Task } from "../env/environment.js";
 import { Rng } from "../env/household/rng.js";
-import { irrelevantSkill, skillFor, skillWordings } from "../env/household/skills.js";
-import { drawMistake } from "../env/household/strategies.js";
-import { TASK_TYPES, type TaskType } from "../env/household/tasks.js";
 import type { Tokenizer } from "../policy/tokenizer.js";
 import type { PolicyHandle } from "../policy/types.js";
 import { EnvironmentPool } from "../rl/environments.js";
@@ -15,11 +12,13 @@ import { type EvaluationResult, evaluate, type Rate, wilson } from "../rl/evalua
 import { type RolloutParts, type RolloutSettings, rollout } from "../rl/rollout.js";
 import { seedFor } from "../rl/seeds.js";
 import type { ShownSkill } from "../rl/trajectory.js";
+import { householdLessons, type Lessons } from "./lessons.js";
 
 export const ARMS = ["plain", "right", "own", "irrelevant", "bad"] as const;
 export type Arm = (typeof ARMS)[number];
 
 export interface ReportOptions {
+  readonly lessons: Lessons;
   /** Held-out games per row of the table; types take turns. */
   readonly games: number;
   /** Training games played plain to write skills from. */
@@ -36,6 +35,7 @@ export interface ReportOptions {
 }
 
 export const DEFAULT_REPORT: ReportOptions = {
+  lessons: householdLessons,
   games: 240,
   writerGames: 240,
   temperature: 1,
@@ -50,7 +50,7 @@ export interface WrittenSkills {
   readonly parsed: Rate;
   /** Parsed skills that state, word for word, a right condition and a right procedure for the task they were written from. */
   readonly right: Rate;
-  readonly byType: Readonly<Partial<Record<TaskType, readonly SkillText[]>>>;
+  readonly byType: Readonly<Record<string, readonly SkillText[]>>;
 }
 
 export interface BaseReport {
@@ -93,7 +93,7 @@ export async function baseReport(
       tasks: options.games,
       temperature: options.temperature,
       rollout: settings,
-      ...(arm === "plain" ? {} : { skillsFor: (task: Task) => skillsOf(arm, task, written) }),
+      ...(arm === "plain" ? {} : { skillsFor: (task: Task) => skillsOf(arm, task, written, options.lessons) }),
     });
     options.onProgress?.(`${arm}: ${percent(arms[arm].success)}, inadmissible ${(100 * arms[arm].inadmissible).toFixed(1)}% of steps`);
   }
@@ -101,13 +101,10 @@ export async function baseReport(
   return { options, arms, written, seconds: (performance.now() - begin) / 1000 };
 }
 
-function skillsOf(arm: Exclude<Arm, "plain">, task: Task, written: WrittenSkills): readonly ShownSkill[] {
-  const type = task.type as TaskType;
-  const rng = new Rng(0, `report ${arm} ${task.id}`);
+function skillsOf(arm: Exclude<Arm, "plain">, { id, type }: Task, written: WrittenSkills, lessons: Lessons): readonly ShownSkill[] {
+  const rng = new Rng(0, `report ${arm} ${id}`);
   const named = (skill: SkillText): readonly ShownSkill[] => [{ id: arm, ...skill }];
-  if (arm === "right") return named(skillFor(type, { rng }));
-  if (arm === "bad") return named(skillFor(type, { rng, strategy: drawMistake(type, rng) }));
-  if (arm === "irrelevant") return named(irrelevantSkill(type, rng));
+  if (arm !== "own") return named(lessons[arm](type, rng));
   const own = written.byType[type] ?? [];
   return own.length > 0 ? named(rng.pick(own)) : [];
 }
@@ -138,7 +135,7 @@ async function writeSkills(
     keepPlainPrompts: false,
     includeTags: false,
   });
-  const byType: Partial<Record<TaskType, SkillText[]>> = {};
+  const byType: Record<string, SkillText[]> = {};
   let [asked, parsed, right] = [0, 0, 0];
   await Promise.all(
     trajectories
@@ -160,10 +157,8 @@ async function writeSkills(
         const [skill] = parts.template.parseSkills(parts.tokenizer.decode(reply.tokens, { skipSpecial: true }));
         if (!skill) return;
         parsed += 1;
-        const type = plan.task.type as TaskType;
-        const { conditions, procedures } = skillWordings(type);
-        if (conditions.includes(skill.condition) && procedures.includes(skill.strategy.replace(/; (?:try|search) \S+ first$/, "")))
-          right += 1;
+        const { type } = plan.task;
+        if (options.lessons.isRight(type, skill)) right += 1;
         byType[type] = [...(byType[type] ?? []), skill];
       }),
   );
@@ -176,15 +171,6 @@ async function writeSkills(
 export function percent({ rate, low, high }: Rate): string {
   return `${(100 * rate).toFixed(0)}% [${(100 * low).toFixed(0)}, ${(100 * high).toFixed(0)}]`;
 }
-
-const SHORT: Readonly<Record<TaskType, string>> = {
-  pick_and_place_simple: "pick",
-  look_at_obj_in_light: "look",
-  pick_clean_then_place_in_recep: "clean",
-  pick_heat_then_place_in_recep: "heat",
-  pick_cool_then_place_in_recep: "cool",
-  pick_two_obj_and_place: "two",
-};
 
 /** What a report is about. */
 export interface Heading {
@@ -208,15 +194,26 @@ export function reportMarkdown(report: BaseReport, facts: readonly string[], { t
     irrelevant: "a skill for another task",
     bad: "a skill that recommends a mistake",
   };
-  const header = ["prompt", "all", ...TASK_TYPES.map((type) => SHORT[type]), "inadmissible", "malformed", "steps"];
+  const { types } = options.lessons;
+  // Of a score there is nothing to say where it is success in other words.
+  const scored = ARMS.some((arm) => arms[arm].score !== arms[arm].success.rate);
+  const header = ["prompt", "all", ...Object.values(types), ...(scored ? ["score"] : []), "inadmissible", "malformed", "steps"];
   const row = (arm: Arm): string[] => {
-    const { success, byType, inadmissible, malformed, meanSteps } = arms[arm];
-    const types = TASK_TYPES.map((type) => (byType[type] ? byType[type].rate.toFixed(2) : "-"));
+    const { success, score, byType, inadmissible, malformed, meanSteps } = arms[arm];
+    const rates = Object.keys(types).map((type) => (byType[type] ? byType[type].rate.toFixed(2) : "-"));
     const share = (value: number) => `${(100 * value).toFixed(1)}%`;
-    return [names[arm], percent(success), ...types, share(inadmissible), share(malformed), meanSteps.toFixed(1)];
+    return [
+      names[arm],
+      percent(success),
+      ...rates,
+      ...(scored ? [score.toFixed(2)] : []),
+      share(inadmissible),
+      share(malformed),
+      meanSteps.toFixed(1),
+    ];
   };
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const counts = TASK_TYPES.map((type) => arms.plain.byType[type]?.n ?? 0);
+  const counts = Object.keys(types).map((type) => arms.plain.byType[type]?.n ?? 0);
   const perType = counts.every((n) => n === counts[0]) ? `${counts[0]} per task type` : `${counts.join(", ")} per task type`;
   return [
     `# ${title}`,

@@ -10,7 +10,7 @@ import type { ChatMessage } from "../agent/agent.js";
 import { SiriError } from "../errors.js";
 import { Tokenizer } from "../policy/tokenizer.js";
 import type { PolicyHandle, WeightedRow } from "../policy/types.js";
-import { ADDED_TOKENS, type BaseSize, VOCABULARY, writeBaseFolder } from "./base.js";
+import { ADDED_TOKENS, type BaseSize, writeBaseFolder } from "./base.js";
 import { trainBpe } from "./bpe.js";
 
 /** One imitation example: what the policy is shown and what it should reply. */
@@ -85,7 +85,7 @@ export async function makeBaseFolder(dir: string, size: BaseSize, examples: Iter
       yield reply;
     }
   };
-  await writeBaseFolder(dir, size, trainBpe(texts(), ADDED_TOKENS, { maxVocabulary: VOCABULARY, minFrequency: 8 }));
+  await writeBaseFolder(dir, size, trainBpe(texts(), ADDED_TOKENS, { maxVocabulary: size.vocabulary, minFrequency: 8 }));
   return Tokenizer.load(dir);
 }
 
