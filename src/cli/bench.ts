@@ -1,9 +1,12 @@
-/** `siri bench engine` and `siri bench peer`: speed on this machine, as text or JSON. */
-import type { Command } from "commander";
+/** `siri bench ...`: speed on this machine, and what the scripted experts reach, as text or JSON. */
+import { type Command, Option } from "commander";
 import { benchEngine, engineReport } from "../bench/engine.js";
+import { benchExperts, EXPERTS, expertsReport } from "../bench/experts.js";
 import { benchPeer, peerReport } from "../bench/peer.js";
+import { benchTextworld, defaultGames, textworldReport } from "../bench/textworld.js";
 import { SiriError } from "../errors.js";
 import { resolveThreads } from "../native.js";
+import { numberFrom, wholeNumber } from "./options.js";
 
 function count(name: string, text: string): number {
   const value = Number(text);
@@ -41,5 +44,33 @@ export function register(program: Command): void {
       const result = await benchPeer({ rounds: count("rounds", options.rounds), threads });
       if (typeof result === "string") print(result);
       else print(options.json ? JSON.stringify(result) : peerReport(result));
+    });
+  bench
+    .command("textworld")
+    .description("the text-game engine on real games beside the original: load, step, memory, games at once")
+    .option("--games <folder>", "folder of .tw-pddl files; default: the recorded games, else valid_seen of ALFWORLD_DATA")
+    .option("--seconds <s>", "of each measurement of games at once", numberFrom(0.01), 1)
+    .option("--json", "print the numbers as JSON")
+    .action((options: { games?: string; seconds: number; json?: boolean }) => {
+      const result = benchTextworld(options.games ?? defaultGames(), options.seconds);
+      print(options.json ? JSON.stringify(result) : textworldReport(result));
+    });
+  bench
+    .command("experts")
+    .description("a scripted expert on every game of an ALFWorld split: success and steps by task type")
+    .addOption(
+      new Option("--expert <name>", "planner knows the whole game, seen only what it has seen")
+        .choices(Object.keys(EXPERTS))
+        .default("planner"),
+    )
+    .option("--split <name>", "split of the release", "valid_seen")
+    .option("--data <folder>", "folder that holds json_2.1.1/; default: ALFWORLD_DATA")
+    .option("--max-steps <n>", "steps of a game", wholeNumber(1), 50)
+    .option("--tasks <n>", "only the first so many games; 0 = all", wholeNumber(0), 0)
+    .option("--seed <n>", "seed of what an expert draws", wholeNumber(0), 0)
+    .option("--json", "print the numbers as JSON")
+    .action((options: { expert: string; split: string; data?: string; maxSteps: number; tasks: number; seed: number; json?: boolean }) => {
+      const result = benchExperts(options);
+      print(options.json ? JSON.stringify(result) : expertsReport(result));
     });
 }
