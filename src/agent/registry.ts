@@ -2,10 +2,11 @@
 import { SiriError } from "../errors.js";
 import type { AgentTemplate } from "./agent.js";
 import { compact } from "./compact.js";
+import { compactShop } from "./compact-shop.js";
 import { verl } from "./verl.js";
 import { verlWebshop } from "./verl-webshop.js";
 
-const TEMPLATES: readonly AgentTemplate[] = [compact, verl, verlWebshop];
+const TEMPLATES: readonly AgentTemplate[] = [compact, compactShop, verl, verlWebshop];
 
 export const templateNames: readonly string[] = TEMPLATES.map((item) => item.name);
 

@@ -199,7 +199,7 @@ describe("skill writing", () => {
 describe("template", () => {
   it("finds each by its name and names the choices otherwise", () => {
     for (const name of templateNames) expect(template(name).name).toBe(name);
-    expect(() => template("x")).toThrow(/compact, verl/);
+    expect(() => template("x")).toThrow(/compact, compact-shop, verl, verl-webshop/);
   });
 });
 
