@@ -13,13 +13,29 @@ import type { Playable } from "../env/household/demonstrate.js";
 import { Rng } from "../env/household/rng.js";
 import { readTask, type TaskType } from "../env/household/tasks.js";
 import type { Game, Play } from "../env/textworld/index.js";
+import { SiriError } from "../errors.js";
 import { DEFAULT_SIZE } from "./base.js";
 import { type DataSettings, DEFAULT_DATA, examples, type GameSource } from "./data.js";
 import { baseReport, DEFAULT_REPORT, type Heading, reportMarkdown } from "./report.js";
 import type { Source } from "./source.js";
 import { DEFAULT_TRAIN } from "./train.js";
 
-export const ALFWORLD_DATA: DataSettings = { ...DEFAULT_DATA };
+/** As in the household, with rarer right habits: in 50 steps a habit has more chances. */
+const DATA: DataSettings = {
+  ...DEFAULT_DATA,
+  habits: {
+    pick_and_place_simple: 0.35,
+    look_at_obj_in_light: 0.1,
+    pick_clean_then_place_in_recep: 0.1,
+    pick_heat_then_place_in_recep: 0.1,
+    pick_cool_then_place_in_recep: 0.1,
+    pick_two_obj_and_place: 0.12,
+  },
+  maxSteps: 50,
+};
+
+/** Fewer than from nothing: the policy that it starts from knows the format and the wording. */
+const ROWS = 112_000;
 
 const HEADING: Heading = {
   title: "A tiny policy for ALFWorld",
@@ -33,12 +49,12 @@ export const alfworldSource: Source = {
     out: "models/alfworld-tiny",
     init: "models/tiny",
     size: DEFAULT_SIZE,
-    train: { ...DEFAULT_TRAIN },
+    train: { ...DEFAULT_TRAIN, rows: ROWS },
     games: 134,
     temperature: DEFAULT_REPORT.temperature,
   },
   template: compact,
-  examples: async (options) => examples(compact, { ...ALFWORLD_DATA, ...options }, await alfworldGames()),
+  examples: async (options) => examples(compact, { ...DATA, ...options }, await alfworldGames()),
   async measure(policy, tokenizer, options) {
     const settings = { ...DEFAULT_REPORT, ...options, writerGames: 240, spreadWriterGames: true, split: "valid_seen", maxSteps: 50 };
     const report = await baseReport(policy, tokenizer, compact, alfworld(), settings);
@@ -58,7 +74,9 @@ export async function alfworldGames(data = process.env.ALFWORLD_DATA): Promise<G
     else byType.set(task.type, [task]);
   }
   return (seed: number, type: TaskType) => {
-    const task = new Rng(seed, "alfworld game").pick(byType.get(type)!);
+    const games = byType.get(type);
+    if (games === undefined) throw new SiriError("ENVIRONMENT_DATA", `alfworld: the train split in ${root} has no game of type ${type}`);
+    const task = new Rng(seed, "alfworld game").pick(games);
     const game = readGame(join(root, (task.data as AlfworldTaskData).file));
     const play = game.start();
     return { play: withoutHelp(play), objectPlaces: placesOf(game, play), sense: ALFWORLD_SENSE };

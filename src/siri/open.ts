@@ -10,6 +10,7 @@ import { loadEnvironment } from "../env/registry.js";
 import { SiriError } from "../errors.js";
 import { Policy } from "../policy/policy.js";
 import { Tokenizer } from "../policy/tokenizer.js";
+import { checkMade } from "../pretrain/recipe.js";
 import { EnvironmentPool } from "../rl/environments.js";
 import type { RunDirectory } from "../run/run-directory.js";
 import { externalWriter } from "./external-writer.js";
@@ -36,6 +37,7 @@ export async function openParts(config: Config, run: RunDirectory): Promise<Open
   const evalSplit = config.evaluation.split ?? module.evalSplits[0]!;
   const trainTasks = await tasksOf(module, config.environment.trainSplit, "environment.trainSplit");
   const evalTasks = await tasksOf(module, evalSplit, "evaluation.split");
+  checkMade(config.model.path);
   const tokenizer = await Tokenizer.load(config.model.path);
 
   const { threads, dtype, maxBatchTokens, kvCacheMiB } = config.model;
@@ -77,6 +79,8 @@ export async function openParts(config: Config, run: RunDirectory): Promise<Open
       notes: [
         `Policy: ${policy.parameters} parameters on ${policy.device}, ${policy.threads} threads, ${policy.dtype}. ` +
           `Tasks: ${trainTasks.length} to train on, ${evalTasks.length} of split ${evalSplit} to evaluate on.`,
+        ...(trainTasks.notes ?? []),
+        ...(evalTasks === trainTasks ? [] : (evalTasks.notes ?? [])),
         ...memoryTable(policy.memory, reference?.memory ?? null),
         ...short,
       ],

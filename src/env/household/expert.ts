@@ -5,9 +5,9 @@
  * it may know of such rooms in general is handed to it.
  */
 import { classOf } from "./catalog.js";
-import { HOUSEHOLD_SENSE, type RoomSense } from "./sense.js";
 import { Memory, type Place } from "./memory.js";
 import type { Rng } from "./rng.js";
+import { HOUSEHOLD_SENSE, type RoomSense } from "./sense.js";
 import { type Strategy, WRONG_PROCESS } from "./strategies.js";
 import { APPLIANCE_OF, type Goal, PROCESS_OF, type Process, readTask } from "./tasks.js";
 
