@@ -3,7 +3,8 @@ import { compact } from "../agent/compact.js";
 import { projectAction } from "../agent/projection.js";
 import { skillWordings } from "../env/household/skills.js";
 import { TASK_TYPES } from "../env/household/tasks.js";
-import { DEFAULT_DATA, type DataSettings, episodeExamples, examples, householdGames, type Mix } from "./data.js";
+import { DEFAULT_DATA, type DataSettings, episodeExamples, examples, householdGames } from "./data.js";
+import type { Mix } from "./stream.js";
 import type { Example } from "./train.js";
 
 const NONE: Mix = { plain: 0, right: 0, bad: 0, irrelevant: 0, writing: 0 };

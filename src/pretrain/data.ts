@@ -17,21 +17,8 @@ import { irrelevantSkill, skillFor } from "../env/household/skills.js";
 import { drawMistake, drawStrategy, type Habits, type Strategy } from "../env/household/strategies.js";
 import { TASK_TYPES, type TaskType } from "../env/household/tasks.js";
 import { parseGame } from "../env/textworld/index.js";
+import { drawKind, type Mix, shuffled } from "./stream.js";
 import type { Example } from "./train.js";
-
-/** Shares of episodes; they add up to 1. */
-export interface Mix {
-  /** No skill; strategy by habit. */
-  readonly plain: number;
-  /** A right skill, followed. */
-  readonly right: number;
-  /** A skill that recommends a mistake, followed. */
-  readonly bad: number;
-  /** Skills for other tasks; strategy by habit. */
-  readonly irrelevant: number;
-  /** One example of writing a skill from a success. */
-  readonly writing: number;
-}
 
 export interface DataSettings {
   readonly seed: number;
@@ -93,23 +80,9 @@ export const householdGames: GameSource = (seed, type) => {
 };
 
 /** An endless stream, the same for the same settings. */
-export function* examples(template: AgentTemplate, settings: DataSettings, games: GameSource = householdGames): Generator<Example, never> {
-  const rng = new Rng(settings.seed, "pretrain shuffle");
-  const buffer: Example[] = [];
-  for (let episode = 0; ; episode++) {
-    for (const example of episodeExamples(template, settings, episode, games)) {
-      if (buffer.length < settings.shuffleBuffer) {
-        buffer.push(example);
-        continue;
-      }
-      const slot = rng.int(0, buffer.length - 1);
-      yield buffer[slot]!;
-      buffer[slot] = example;
-    }
-  }
+export function examples(template: AgentTemplate, settings: DataSettings, games: GameSource = householdGames): Generator<Example, never> {
+  return shuffled((episode) => episodeExamples(template, settings, episode, games), settings);
 }
-
-type Kind = keyof Mix;
 
 /** The examples of one episode, in order. */
 export function episodeExamples(template: AgentTemplate, settings: DataSettings, episode: number, games: GameSource): readonly Example[] {
@@ -133,15 +106,6 @@ export function episodeExamples(template: AgentTemplate, settings: DataSettings,
   return stepExamples(template, demonstration, skills, settings.historyLength);
 }
 
-function drawKind(mix: Mix, rng: Rng): Kind {
-  let point = rng.next();
-  for (const [kind, share] of Object.entries(mix) as [Kind, number][]) {
-    point -= share;
-    if (point < 0) return kind;
-  }
-  return "plain";
-}
-
 function perform(
   { play, sense }: SourceGame,
   { noise, maxSteps }: DataSettings,
@@ -152,7 +116,7 @@ function perform(
 }
 
 function shownSkills(
-  kind: Kind,
+  kind: keyof Mix,
   type: TaskType,
   strategy: Strategy,
   hint: string | undefined,
