@@ -30,7 +30,7 @@ const DONE = page("Thank you for shopping with us! [SEP] Your code: [SEP] None")
 
 const shown = (episode: Episode, skills: readonly SkillText[] = []): string => episode.prompt(skills)[0]!.content;
 
-function after(...steps: readonly (readonly [action: string, next: Observation])[]): Episode {
+function walk(...steps: readonly (readonly [action: string, next: Observation])[]): Episode {
   const episode = compactShop.begin(SEARCH, { historyLength: 2 });
   for (const [action, next] of steps) episode.record(action, true, next);
   return episode;
@@ -71,8 +71,8 @@ describe("readShopPage", () => {
 
 describe("compact-shop", () => {
   it("shows task, page and what can be done", () => {
-    expect(shown(after())).toBe(`task: ${TASK}\npage: search\ncan: [search]`);
-    expect(shown(after(["search[rain jacket]", RESULTS]), [skill])).toBe(
+    expect(shown(walk())).toBe(`task: ${TASK}\npage: search\ncan: [search]`);
+    expect(shown(walk(["search[rain jacket]", RESULTS]), [skill])).toBe(
       `task: ${TASK}\nskill: when clothes are wanted: choose every option, then buy\nsearched: rain jacket\ndid: search[rain jacket]\n` +
         "page: results 1\n[s1734] alder soft lining rain jacket $19\n[s2211] brisk hat $11-55\ncan: [back to search] [next >]",
     );
@@ -88,9 +88,9 @@ describe("compact-shop", () => {
     const item =
       "page: item s1734 alder soft lining rain jacket $19\ncolor: [red] [dark blue] chosen red\nsize: [small] [large]\n" +
       "can: [back to search] [< prev] [description] [features] [reviews] [buy now]";
-    expect(shown(after(...choosing))).toBe(`task: ${TASK}\nsearched: rain jacket\ndid: click[dark blue]; click[red]\n${item}`);
-    expect(shown(after(...choosing, ["click[features]", FEATURES], ["click[< prev]", ITEM]))).toContain("chosen red");
-    expect(shown(after(...choosing, ["click[< prev]", RESULTS], ["click[s1734]", ITEM]))).not.toContain("chosen");
+    expect(shown(walk(...choosing))).toBe(`task: ${TASK}\nsearched: rain jacket\ndid: click[dark blue]; click[red]\n${item}`);
+    expect(shown(walk(...choosing, ["click[features]", FEATURES], ["click[< prev]", ITEM]))).toContain("chosen red");
+    expect(shown(walk(...choosing, ["click[< prev]", RESULTS], ["click[s1734]", ITEM]))).not.toContain("chosen");
   });
 
   it("notes where it read words of the task", () => {
@@ -99,14 +99,14 @@ describe("compact-shop", () => {
       ["click[s1734]", ITEM],
       ["click[features]", FEATURES],
     ] as const;
-    expect(shown(after(...read))).toContain("page: features of s1734\na gift for friends ; soft lining inside\n");
-    const back = after(...read, ["click[< prev]", ITEM], ["click[reviews]", REVIEWS], ["click[< prev]", ITEM], ["click[< prev]", RESULTS]);
+    expect(shown(walk(...read))).toContain("page: features of s1734\na gift for friends ; soft lining inside\n");
+    const back = walk(...read, ["click[< prev]", ITEM], ["click[reviews]", REVIEWS], ["click[< prev]", ITEM], ["click[< prev]", RESULTS]);
     expect(shown(back)).toContain("[s1734] alder soft lining rain jacket $19 seen features ( soft lining ) reviews ( )\n[s2211] brisk hat");
   });
 
   it("says when an action led nowhere, and cuts long ones", () => {
     const query = "word ".repeat(20).trim();
-    const text = shown(after([`search[${query}]`, RESULTS], ["click[s9999]", RESULTS]));
+    const text = shown(walk([`search[${query}]`, RESULTS], ["click[s9999]", RESULTS]));
     expect(text).toMatch(/\ndid: search\[[a-z ]+\.\.\.; click\[s9999\] \(nothing happened\)\n/);
     expect(text.length).toBeLessThan(500);
   });
@@ -114,11 +114,11 @@ describe("compact-shop", () => {
   it("folds long groups to the values nearest to the task, and long texts to the pieces with words of it", () => {
     const values = [...Array.from({ length: 30 }, (_, i) => `shade ${i}`), "dark red", "red"];
     const text = `${HEAD} < Prev [SEP] color [SEP] ${values.join(" [SEP] ")} [SEP] T [SEP] Price: $1.0 [SEP] Rating: N.A. [SEP] Description [SEP] Buy Now`;
-    const item = shown(after(["search[x]", RESULTS], ["click[s1734]", page(text, "buy now", ...values)]));
+    const item = shown(walk(["search[x]", RESULTS], ["click[s1734]", page(text, "buy now", ...values)]));
     expect(item).toContain("\ncolor: [shade 0] [shade 1] [shade 2] [shade 3] [dark red] [red] and 26 more\n");
     const long = `${"Some words that say nothing at all. ".repeat(30)}It has a soft lining. ${"More of them. ".repeat(30)}`;
     const detail = shown(
-      after(["search[x]", RESULTS], ["click[s1734]", ITEM], ["click[description]", page(`${HEAD} < Prev [SEP] ${long}`)]),
+      walk(["search[x]", RESULTS], ["click[s1734]", ITEM], ["click[description]", page(`${HEAD} < Prev [SEP] ${long}`)]),
     );
     expect(detail).toContain("it has a soft lining.");
     expect(detail.split(/\s+/).length).toBeLessThan(90);
