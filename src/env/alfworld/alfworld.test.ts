@@ -113,6 +113,32 @@ describe("an episode", () => {
     expect(await environment.step("look")).toMatchObject({ done: false, success: false });
   });
 
+  it("pitfall 19: repeats the last result after the end, until the next reset", async () => {
+    const environment = await module().create();
+    await environment.reset(taskOfFile(seen));
+    const wash = (item: string) => [`take ${item} from shelf 1`, `clean ${item} with sinkbasin 1`, `move ${item} to shelf 1`];
+    for (const command of ["go to shelf 1", ...wash("mug 1"), ...wash("bowl 1").slice(0, -1)]) await environment.step(command);
+    const last = await environment.step("move bowl 1 to shelf 1");
+    expect(last.done).toBe(true);
+    for (const command of ["take mug 1 from shelf 1", "look", "nonsense", ""]) expect(await environment.step(command)).toEqual(last);
+    await environment.reset(taskOfFile(seen));
+    expect((await environment.step("inventory")).done).toBe(false);
+  });
+
+  it("pitfall 20: has no score, reward or end at its start", async () => {
+    const environment = await module().create();
+    expect(Object.keys(await environment.reset(taskOfFile(seen))).sort()).toEqual(["actions", "anchor", "task", "text"]);
+  });
+
+  it("is grouped by the raw text of a step: every command that fails leads to one anchor", async () => {
+    const [a, b] = [await module().create(), await module().create()];
+    const first = [await a.reset(taskOfFile(seen)), await b.reset(taskOfFile(seen))];
+    expect(first[0]).toEqual(first[1]);
+    expect((await a.step("dance")).anchor).toBe("Nothing happens.");
+    await b.step("go to shelf 1");
+    expect((await b.step("go to shelf 1")).anchor).toBe("Nothing happens.");
+  });
+
   it("can be of a single file, with the type of its path", async () => {
     const task = taskOfFile(seen);
     expect(task).toMatchObject({ id: seen, type: CLEAN });

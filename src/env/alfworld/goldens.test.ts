@@ -7,6 +7,8 @@ import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { expectTwins, randomNumbers } from "../../../test/games/random.js";
 import { type Play, parseGame } from "../textworld/index.js";
+import alfworld, { type AlfworldTaskData } from "./index.js";
+import { findRelease } from "./release.js";
 
 const root = process.env.ALFWORLD_GOLDENS ?? resolve(import.meta.dirname, "../../../../shared/alfworld");
 const folder = join(root, "goldens");
@@ -70,5 +72,16 @@ describe.skipIf(recordings.length === 0)("engine and twin on real games", () => 
     const file = gameText(recording);
     const random = randomNumbers(recordings.indexOf(recording));
     expectTwins(parseGame(file), file, 25, random);
+  });
+});
+
+const data = process.env.ALFWORLD_DATA;
+if (!data) console.warn("skipped: engine and twin on the released games; set ALFWORLD_DATA to the folder that holds json_2.1.1/");
+
+describe.skipIf(!data)("engine and twin on the released games", () => {
+  it.each([3, 700, 1500, 2300, 3100])("train/%i", (index) => {
+    const task = alfworld().tasks("train").at(index).data as AlfworldTaskData;
+    const file = readFileSync(join(findRelease(data), task.file), "utf8");
+    expectTwins(parseGame(file), file, 20, randomNumbers(index));
   });
 });

@@ -182,6 +182,8 @@ function taskSet(root: string, split: AlfworldSplit, options: Options): Alfworld
 class AlfworldEnvironment implements Environment {
   private play: Play | undefined;
   private task = "";
+  /** The step that ended the episode. */
+  private last: StepResult | undefined;
 
   constructor(private readonly load: (task: Task) => Game) {}
 
@@ -189,14 +191,19 @@ class AlfworldEnvironment implements Environment {
     const game = this.load(task);
     this.play = game.start();
     this.task = game.task;
+    this.last = undefined;
     return this.observe(this.play);
   }
 
+  /** After the end the last result comes again until the next reset, as in the original's batches. */
   step(action: string): StepResult {
     const { play } = this;
     if (!play) throw new SiriError("NOT_RESET", "alfworld: step() before reset(); start a task first");
+    if (this.last) return this.last;
     play.step(action);
-    return { ...this.observe(play), reward: play.won ? WIN_REWARD : 0, done: play.won, success: play.won };
+    const result = { ...this.observe(play), reward: play.won ? WIN_REWARD : 0, done: play.won, success: play.won };
+    if (play.won) this.last = result;
+    return result;
   }
 
   private observe(play: Play): Observation {
