@@ -11,18 +11,20 @@ import { loadEnvironment } from "../env/registry.js";
 import { SiriError } from "../errors.js";
 import { Policy } from "../policy/policy.js";
 import { Tokenizer } from "../policy/tokenizer.js";
+import { checkMade } from "../pretrain/recipe.js";
 import { EnvironmentPool } from "../rl/environments.js";
 import { type EvaluationResult, evaluate, type Rate } from "../rl/evaluate.js";
 import { retrieve } from "../siri/retrieval.js";
 import { SkillBank } from "../siri/skill-bank.js";
 import { readSkillsFile } from "../siri/skills-file.js";
-import { defaultConfig, numberFrom, withConfig, wholeNumber } from "./options.js";
+import { dataOverride, defaultConfig, environmentConfig, numberFrom, withConfig, wholeNumber } from "./options.js";
 import { stopOnSignals } from "./stop.js";
 
 interface Options {
   readonly policy?: string;
   readonly config?: string;
   readonly set: readonly string[];
+  readonly data?: string;
   readonly env?: string;
   readonly split?: string;
   readonly withSkills?: string;
@@ -51,19 +53,33 @@ export function register(program: Command): void {
     });
 }
 
-/** The run file that fits: the one named, that of the run the policy lies in, or the default. */
+/**
+ * The run file that fits: the one named, that of the run the policy lies in, or the default. In another environment than that file's, the
+ * environment's own run file says how long episodes and prompts may be, and the first one how the policy reads and replies.
+ */
 export function evalConfig(options: Options): Config {
-  const file = options.config ?? (options.policy === undefined ? undefined : runFileOf(options.policy)) ?? defaultConfig();
-  const set = [...options.set];
+  const named = options.config ?? (options.policy === undefined ? undefined : runFileOf(options.policy));
+  let file = named ?? defaultConfig();
+  const set = [...options.set, ...dataOverride(options.data)];
   const give = (key: string, value: string | number) => set.push(`${key}=${JSON.stringify(value)}`);
+  const { environment, agent, model } = loadConfig({ file, set: options.set });
+  if (options.env !== undefined && options.env !== environment.name) {
+    const own = options.config === undefined ? environmentConfig(options.env) : undefined;
+    if (own === undefined) {
+      // Options and splits are those of another environment.
+      give("environment.name", options.env);
+      set.push("environment.options={}", "evaluation.split=null", ...dataOverride(options.data));
+    } else {
+      file = own;
+      const isMade = existsSync(join(loadConfig({ file }).model.path, "config.json"));
+      // What the user sets goes last and so holds.
+      set.unshift(`agent.template=${agent.template}`, `agent.historyLength=${agent.historyLength}`);
+      if (!isMade) set.unshift(`model.path=${JSON.stringify(model.path)}`);
+    }
+  }
   if (options.policy !== undefined) give("model.path", options.policy);
   if (options.temperature !== undefined) give("evaluation.temperature", options.temperature);
   if (options.tasks !== undefined) give("evaluation.tasks", options.tasks);
-  if (options.env !== undefined && options.env !== loadConfig({ file, set: options.set }).environment.name) {
-    // Options and splits are those of another environment.
-    give("environment.name", options.env);
-    set.push("environment.options={}", "evaluation.split=null");
-  }
   if (options.split !== undefined) give("evaluation.split", options.split);
   return loadConfig({ file, set });
 }
@@ -93,6 +109,8 @@ export async function evaluatePolicy(config: Config, options: Pick<Options, "wit
     );
   }
   const taskSet = await module.tasks(split);
+  for (const note of taskSet.notes ?? []) console.error(`note: ${note}`);
+  checkMade(config.model.path);
   const tokenizer = await Tokenizer.load(config.model.path);
   const { threads, dtype, maxBatchTokens, kvCacheMiB } = config.model;
   const policy = await Policy.load(config.model.path, { dtype, maxBatchTokens, kvCacheMiB, ...(threads === 0 ? {} : { threads }) });

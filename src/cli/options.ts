@@ -1,4 +1,6 @@
 /** Command-line options that several commands share, and how their values are read. */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { packageFile } from "./package.js";
 
@@ -9,9 +11,21 @@ export function defaultConfig(): string {
   return packageFile(DEFAULT_CONFIG);
 }
 
-/** Adds `--config` and `--set`. */
+/** The package's run file for a registered environment, where it has one. */
+export function environmentConfig(name: string): string | undefined {
+  const file = /^[\w-]+$/.test(name) ? packageFile(`configs/${name}-tiny.yaml`) : undefined;
+  return file !== undefined && existsSync(file) ? file : undefined;
+}
+
+/** The override that `--data` stands for. */
+export function dataOverride(data: string | undefined): string[] {
+  return data === undefined ? [] : [`environment.options.data=${JSON.stringify(resolve(data))}`];
+}
+
+/** Adds `--config`, `--set` and `--data`. */
 export function withConfig(command: Command): Command {
   return command
+    .option("--data <folder>", "the environment's data folder; the same as --set environment.options.data=<folder>")
     .option("-c, --config <file>", `run file (YAML); default ${DEFAULT_CONFIG} of this package`)
     .option("-s, --set <key=value>", "override one key, for example --set rollout.groups=8; may be repeated", collect, [] as string[]);
 }

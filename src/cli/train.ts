@@ -6,7 +6,7 @@ import { configForFolder, loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import { type Difference, RunDirectory } from "../run/run-directory.js";
 import { train } from "../siri/trainer.js";
-import { defaultConfig, withConfig, wholeNumber } from "./options.js";
+import { dataOverride, defaultConfig, withConfig, wholeNumber } from "./options.js";
 import { stopOnSignals } from "./stop.js";
 import { evaluationTable } from "./view/evaluations.js";
 import { lineView } from "./view/lines.js";
@@ -15,6 +15,7 @@ import { TerminalView } from "./view/terminal.js";
 interface Options {
   readonly config?: string;
   readonly set: readonly string[];
+  readonly data?: string;
   readonly seed?: number;
   readonly name?: string;
   readonly resume?: boolean;
@@ -39,7 +40,8 @@ export function register(program: Command): void {
  * The configuration of a run. A run that is resumed without `--config` takes the one in its own folder, so that only its name is needed.
  */
 export function trainConfig(options: Options): Config {
-  const overrides = { set: options.set, ...(options.seed === undefined ? {} : { seed: options.seed }) };
+  const set = [...options.set, ...dataOverride(options.data)];
+  const overrides = { set, ...(options.seed === undefined ? {} : { seed: options.seed }) };
   const named = options.name === undefined ? {} : { name: options.name };
   if (options.resume && options.config === undefined) {
     // Where the run lies is said by the run section alone; the other overrides may only fit its own configuration.
@@ -47,7 +49,7 @@ export function trainConfig(options: Options): Config {
     const { root, name } = loadConfig({ file: defaultConfig(), set: place, ...named }).run;
     const stored = join(root, name, "config.yaml");
     if (existsSync(stored)) {
-      return loadConfig({ file: stored, ...overrides, set: [`run.root=${JSON.stringify(root)}`, ...options.set], name });
+      return loadConfig({ file: stored, ...overrides, set: [`run.root=${JSON.stringify(root)}`, ...set], name });
     }
   }
   return loadConfig({ file: options.config ?? defaultConfig(), ...overrides, ...named });
@@ -96,6 +98,7 @@ function mayDifferOnResume({ key, stored, given }: Difference): boolean {
     "rollout.concurrency",
     "rollout.environmentTimeout",
     "rollout.retries",
+    "environment.options.data",
   ];
   const endpoint = ["writer.url", "writer.apiKeyEnv", "writer.timeout", "writer.retries"];
   return [...free, ...endpoint].some((name) => key === name || key.startsWith(`${name}.`));
