@@ -2,7 +2,6 @@
  * How alike two short texts are, in the measure that WebShop rewards by: thefuzz's `token_set_ratio` (version 0.19 without
  * python-Levenshtein) over Python's `difflib`, number for number. Knows nothing of shops.
  */
-import { boundedCache } from "../textworld/cache.js";
 import { compareCodePoints, roundHalfEven } from "./python/text.js";
 
 type Sequence = ArrayLike<number>;
@@ -75,35 +74,55 @@ export function matchedElements(a: Sequence, b: Sequence): number {
   return matched;
 }
 
-/** `fuzz.ratio`: per cent, or 0 when the lengths alone keep it from being above `threshold`. */
+/** `ratio` of difflib in whole per cent, from the matched elements and the length of both texts. */
+function percent(matched: number, total: number): number {
+  return roundHalfEven(100 * ((2 * matched) / total));
+}
+
+/** `fuzz.ratio`: whole per cent, or 0 when the lengths alone keep it from being above `threshold`. */
 function ratio(a: string, b: string, threshold: number): number {
   if (a === b) return 100;
-  if (a === "" || b === "") return 0;
   const [left, right] = [codePoints(a), codePoints(b)];
   const total = left.length + right.length;
-  const percent = (matched: number): number => roundHalfEven(100 * ((2 * matched) / total));
-  if (percent(Math.min(left.length, right.length)) <= threshold) return 0;
-  return percent(matchedElements(left, right));
+  if (percent(Math.min(left.length, right.length), total) <= threshold) return 0;
+  return percent(matchedElements(left, right), total);
 }
 
-const tokenCache = boundedCache<string, readonly string[]>(16_384);
-
-/** The different words of a text, in the order of code points. */
-function tokensOf(text: string): readonly string[] {
-  return tokenCache.get(text, () => {
-    const words = text
-      .replace(/[\x80-\xff]/g, "")
-      .replace(/[^\p{L}\p{N}_]+/gu, " ")
-      .toLowerCase()
-      .split(" ");
-    return [...new Set(words)].filter((word) => word !== "").sort(compareCodePoints);
-  });
+/** A text as it is compared. */
+interface Words {
+  /** The different words, in the order of code points. */
+  readonly words: readonly string[];
+  /** Code points of the words with one space between each two. */
+  readonly length: number;
+  /** How many of these code points fall into each of 32 classes: what two bags share bounds what their texts can. */
+  readonly bag: Uint16Array;
 }
 
-/** The words of both texts, and of one only. All in order. */
-function compare(a: readonly string[], b: readonly string[]): { both: string[]; onlyA: string[]; onlyB: string[] } {
-  const both = a.filter((word) => b.includes(word));
-  return { both, onlyA: a.filter((word) => !both.includes(word)), onlyB: b.filter((word) => !both.includes(word)) };
+const MOST_TEXTS = 16_384;
+const texts = new Map<string, Words>();
+
+function wordsOf(text: string): Words {
+  let known = texts.get(text);
+  if (known) return known;
+  const parts = text
+    .replace(/[\x80-\xff]/g, "")
+    .replace(/[^\p{L}\p{N}_]+/gu, " ")
+    .toLowerCase()
+    .split(" ");
+  const words = [...new Set(parts)].filter((word) => word !== "").sort(compareCodePoints);
+  const points = codePoints(words.join(" "));
+  const bag = new Uint16Array(32);
+  for (const point of points) (bag[point % 32] as number)++;
+  known = { words, length: points.length, bag };
+  if (texts.size === MOST_TEXTS) texts.clear();
+  texts.set(text, known);
+  return known;
+}
+
+function sharedPoints(a: Words, b: Words): number {
+  let shared = 0;
+  for (let i = 0; i < 32; i++) shared += Math.min(a.bag[i] as number, b.bag[i] as number);
+  return shared;
 }
 
 /** `fuzz.token_set_ratio(a, b)`: whole, in [0, 100]. 100 when one text's words are all in the other; 0 when either has no word. */
@@ -118,19 +137,18 @@ export function tokenSetExceeds(a: string, b: string, threshold: number): boolea
 
 /** `token_set_ratio`, or any number up to `threshold` when it is not above it. */
 function bestRatio(a: string, b: string, threshold: number): number {
-  const [left, right] = [tokensOf(a), tokensOf(b)];
-  if (left.length === 0 || right.length === 0) return 0;
-  const { both, onlyA, onlyB } = compare(left, right);
-  if (both.length > 0 && (onlyA.length === 0 || onlyB.length === 0)) return 100;
+  const [left, right] = [wordsOf(a), wordsOf(b)];
+  if (left.words.length === 0 || right.words.length === 0) return 0;
+  const both = left.words.filter((word) => right.words.includes(word));
+  if (both.length > 0 && (both.length === left.words.length || both.length === right.words.length)) return 100;
+  // The shared words alone against all words of one text; nothing when no word is shared.
   const shared = both.join(" ");
-  const [whole, other] = [[...both, ...onlyA].join(" "), [...both, ...onlyB].join(" ")];
+  const all = (words: readonly string[]): string => [...both, ...words.filter((word) => !both.includes(word))].join(" ");
   let best = 0;
-  for (const [x, y] of [
-    [shared, whole],
-    [shared, other],
-    [whole, other],
-  ] as const) {
-    best = Math.max(best, ratio(x, y, threshold));
+  if (both.length > 0) {
+    best = Math.max(ratio(shared, all(left.words), threshold), ratio(shared, all(right.words), threshold));
   }
-  return best;
+  // Then all words of both. Only their order can differ from that of the bags.
+  if (percent(sharedPoints(left, right), left.length + right.length) <= threshold) return best;
+  return Math.max(best, ratio(all(left.words), all(right.words), threshold));
 }

@@ -19,12 +19,23 @@ export interface Purchase {
   readonly choices: ReadonlyMap<string, string>;
 }
 
+const lowerTexts = new WeakMap<Product, readonly string[]>();
+
+/** Title, all bullet points and description, in lower case. */
+function textsOf(product: Product): readonly string[] {
+  let texts = lowerTexts.get(product);
+  if (!texts) {
+    texts = [product.title, product.bulletPoints.join(" "), product.description].map((text) => text.toLowerCase());
+    lowerTexts.set(product, texts);
+  }
+  return texts;
+}
+
 function matchedAttributes(product: Product, attributes: readonly string[]): number {
-  const texts = [product.title.toLowerCase(), product.bulletPoints.join(" ").toLowerCase(), product.description.toLowerCase()];
-  return attributes.filter(
-    (asked) =>
-      product.attributes.some((attribute) => tokenSetExceeds(attribute, asked, ALIKE)) || texts.some((text) => text.includes(asked)),
-  ).length;
+  const meets = (asked: string): boolean =>
+    product.attributes.some((attribute) => tokenSetExceeds(attribute, asked, ALIKE)) ||
+    textsOf(product).some((text) => text.includes(asked));
+  return attributes.filter(meets).length;
 }
 
 /**
