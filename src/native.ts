@@ -181,7 +181,24 @@ export interface NativeEngine {
   close(id: number): Promise<void>;
 }
 
+/** Work for the benchmarks (native/node/workload.h). */
+export interface NativeWorkloadSpec {
+  readonly op: string;
+  readonly threads: number;
+  readonly isa: string;
+  readonly dtype: ComputeType;
+  readonly rows: number;
+  readonly in: number;
+  readonly out: number;
+}
+
+export interface NativeWorkload {
+  /** Seconds by the clock and of processor time, all threads together. */
+  run(times: number): [number, number];
+}
+
 export interface NativeAddon {
+  readonly Workload: new (spec: NativeWorkloadSpec) => NativeWorkload;
   readonly Engine: new (config: NativeConfig, options: NativeEngineOptions) => NativeEngine;
 }
 

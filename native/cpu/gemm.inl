@@ -3,7 +3,7 @@
 // operands in the second-level cache:
 //   rows_product   y = x B: x is packed by the tile (plain vector copies: W consecutive k of one row stay together, the kernel
 //                  broadcasts from them), B comes packed (weights change rarely; gemm.h keeps the panels).
-//   outer_product  c += a^T b: both are packed on the way, a by blocks of kOuterRows, b by the panel.
+//   outer_product  c += a^T b: both are packed on the way, in blocks that fit the second-level cache.
 // Few rows (decode) leave too few independent chains to hide the latency of fma, so 1 to 3 rows take 4 or 2 panels at once.
 // Floor: 2 fma per cycle, 28 fma against 16 loads in the 14 x 32 tile. Measured on 2 cores of an AMD EPYC with AVX-512, 2,048 rows,
 // widths 128 to 1,024: rows_product 410 to 440 GFLOP/s (AVX2 225 to 240), outer_product 280 to 360; 1 row by [256, 1024]: 3.4 us. Tried and
@@ -21,6 +21,7 @@ constexpr int kPanel = 2 * W;
 constexpr int64_t kDepth = 512;       // words of rows_product; a multiple of W
 constexpr int64_t kOuterDepth = 256;  // words of outer_product
 constexpr int64_t kOuterRows = 16 * kTileRows;
+constexpr int64_t kOuterColumns = 8 * kPanel;
 
 // acc[r][v] += sum over k of A[r, k] * B[k, v] in the order of Format, k counted in words. A: by blocks of W in k, [block][R][W]; or
 // k-major, [k][kTileRows]. B: panels b_stride apart.
@@ -140,27 +141,34 @@ static void pack_transposed(const float* w, int64_t stride, int64_t k, int64_t c
   }
 }
 
-// Columns of rows, group after group of Format::kGroup rows; out: `columns` words a row, width apart.
+// Columns of k rows, in strips of Width columns: [strip][words(k)][Width], zero beyond the last column. Row after row, because rows
+// of a wide matrix lie pages apart.
 template <class Format, int Width>
 static void pack_columns(const float* w, int64_t stride, int64_t k, int64_t columns, float* out) {
+  const int64_t strip = Format::words(k) * Width;
   for (int64_t i = 0; i < k; i += Format::kGroup, out += Format::kGroupWords * Width) {
-    if (Format::kGroup == 1 && columns >= Width) {  // words are elements
-      __builtin_memcpy(out, w + i * stride, Width * sizeof(float));
-      continue;
-    }
-    for (int64_t c = 0; c < Width; c += W) {
-      const float* from = w + i * stride + c;
-      const int64_t n = lesser(W, columns - c);
-      const vf first = n > 0 ? load_some(from, n) : zero();
-      const vf second = Format::kGroup == 2 && n > 0 && i + 1 < k ? load_some(from + stride, n) : zero();
-      Format::group_words(first, second, out + c, Width, lesser(W, Width - c));
+    const float* row = w + i * stride;
+    const bool pair = Format::kGroup == 2 && i + 1 < k;
+    float* to = out;
+    for (int64_t s = 0; s < columns; s += Width, to += strip) {
+      if (Format::kGroup == 1 && columns - s >= Width) {  // words are elements
+        __builtin_memcpy(to, row + s, Width * sizeof(float));
+        continue;
+      }
+      for (int64_t c = 0; c < Width; c += W) {
+        const float* from = row + s + c;
+        const int64_t n = lesser(W, columns - s - c);
+        const vf first = n > 0 ? load_some(from, n) : zero();
+        const vf second = pair && n > 0 ? load_some(from + stride, n) : zero();
+        Format::group_words(first, second, to + c, Width, lesser(W, Width - c));
+      }
     }
   }
 }
 
 template <class Format>
 static void pack_straight(const float* w, int64_t stride, int64_t k, int64_t columns, float* out) {
-  pack_columns<Format, kPanel>(w, stride, k, columns, out);
+  pack_columns<Format, kPanel>(w, stride, k, lesser(columns, kPanel), out);
 }
 
 // R rows of x, [block of W words in k][R][W].
@@ -229,38 +237,39 @@ static void rows_product(const RowsBlock& p) {
   } while (k0 < words);
 }
 
-static int64_t outer_scratch(int64_t rows) { return kOuterDepth * (rounded(lesser(rows, kOuterRows), kTileRows) + kPanel); }
+static int64_t outer_scratch(int64_t rows) { return kOuterDepth * (rounded(lesser(rows, kOuterRows), kTileRows) + kOuterColumns); }
 
 template <class Format>
 static void outer_product(const OuterBlock& p) {
   [[maybe_unused]] const typename Format::Environment environment;
-  float* a = p.scratch + kOuterDepth * kPanel;
   float* b = p.scratch;
+  float* a = p.scratch + kOuterDepth * kOuterColumns;
   constexpr int64_t kElements = kOuterDepth * Format::kRowElements / W;
-  for (int64_t r0 = 0; r0 < p.rows; r0 += kOuterRows) {
-    const int64_t rows = lesser(kOuterRows, p.rows - r0);
-    for (int64_t k0 = 0; k0 < p.n; k0 += kElements) {
-      const int64_t elements = lesser(kElements, p.n - k0), depth = Format::words(elements);
-      for (int64_t r = 0; r < rows; r += kTileRows)
-        pack_columns<Format, kTileRows>(p.a + k0 * p.a_stride + r0 + r, p.a_stride, elements, lesser(kTileRows, rows - r), a + r * depth);
-      for (int64_t j = 0; j < p.columns; j += kPanel) {
-        pack_columns<Format, kPanel>(p.b + k0 * p.b_stride + j, p.b_stride, elements, p.columns - j, b);
-        for (int64_t r = 0; r < rows; r += kTileRows) {
-          Tile t;
-          t.depth = depth;
-          t.a = a + r * depth;
-          t.b = b;
-          t.b_stride = 0;
-          t.rows = lesser(kTileRows, rows - r);
-          t.columns = p.columns - j;
-          t.to = p.c + (r0 + r) * p.c_stride + j;
-          t.to_stride = p.c_stride;
-          t.from = t.to;
-          t.from_stride = p.c_stride;
-          t.bias = t.residual = nullptr;
-          t.residual_stride = 0;
-          run_tile<Format, kTileRows, 1, true>(t);
-        }
+  for (int64_t k0 = 0; k0 < p.n; k0 += kElements) {
+    const int64_t elements = lesser(kElements, p.n - k0), depth = Format::words(elements);
+    for (int64_t r0 = 0; r0 < p.rows; r0 += kOuterRows) {
+      const int64_t rows = lesser(kOuterRows, p.rows - r0);
+      pack_columns<Format, kTileRows>(p.a + k0 * p.a_stride + r0, p.a_stride, elements, rows, a);
+      for (int64_t j0 = 0; j0 < p.columns; j0 += kOuterColumns) {
+        const int64_t columns = lesser(kOuterColumns, p.columns - j0);
+        pack_columns<Format, kPanel>(p.b + k0 * p.b_stride + j0, p.b_stride, elements, columns, b);
+        for (int64_t j = 0; j < columns; j += kPanel)
+          for (int64_t r = 0; r < rows; r += kTileRows) {
+            Tile t;
+            t.depth = depth;
+            t.a = a + r * depth;
+            t.b = b + j * depth;
+            t.b_stride = 0;
+            t.rows = lesser(kTileRows, rows - r);
+            t.columns = columns - j;
+            t.to = p.c + (r0 + r) * p.c_stride + j0 + j;
+            t.to_stride = p.c_stride;
+            t.from = t.to;
+            t.from_stride = p.c_stride;
+            t.bias = t.residual = nullptr;
+            t.residual_stride = 0;
+            run_tile<Format, kTileRows, 1, true>(t);
+          }
       }
     }
   }

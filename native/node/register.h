@@ -5,5 +5,6 @@
 namespace siri::node {
 
 void register_policy(Napi::Env env, Napi::Object exports);
+void register_workload(Napi::Env env, Napi::Object exports);
 
 }  // namespace siri::node

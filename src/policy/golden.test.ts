@@ -1,4 +1,5 @@
 /** The engine against numbers computed in float64 (test/goldens/model): four architectures. */
+import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { goldenCases, goldenDir, readAll } from "../../test/support/policy.js";
 import { Policy } from "./policy.js";
@@ -30,6 +31,18 @@ async function golden(name: string) {
   }
   const trainRows = sequences.map((s) => ({ tokens: s.tokens, responseStart: s.start, weights: s.advantage.slice(s.start) }));
   return { get, sequences, trainRows };
+}
+
+function rootMeanSquare(found: ArrayLike<number>, expected: ArrayLike<number>): number {
+  expect(found.length).toBe(expected.length);
+  let sum = 0;
+  for (let i = 0; i < expected.length; i++) sum += (found[i]! - expected[i]!) ** 2;
+  return Math.sqrt(sum / expected.length);
+}
+
+/** What the straightforward bfloat16 formula is off by, root mean square (test/goldens/bfloat16.py). */
+async function bfloat16Errors(name: string): Promise<Record<string, number>> {
+  return JSON.parse(await readFile(`${goldenDir(name)}/bfloat16.json`, "utf8")) as Record<string, number>;
 }
 
 /** Float32 error of one gradient entry, after clipping. */
@@ -124,6 +137,23 @@ describe.each(goldenCases)("%s", (name) => {
     }
     await once.close();
     await second.close();
+  });
+
+  it("in bfloat16 is no further off than the straightforward formula", async () => {
+    const g = await golden(name);
+    const errors = await bfloat16Errors(name);
+    const policy = await Policy.load(goldenDir(name), { dtype: "bfloat16" });
+    const check = (key: string, found: ArrayLike<number>, expected = g.get(key)) =>
+      expect(rootMeanSquare(found, expected), key).toBeLessThan(errors[key]! + TOLERANCE);
+    const { logprobs, entropies } = await policy.score(g.sequences.map((s) => ({ tokens: s.tokens, responseStart: 1 })));
+    check("logprob", Float32Array.from(logprobs.flatMap((a) => [...a])));
+    check("entropy", Float32Array.from(entropies.flatMap((a) => [...a])));
+    check("loss", [(await policy.train(g.trainRows, { kind: "weighted-nll" })).loss]);
+    for (const tensor of policy.tensorNames()) check(`grad.${tensor}`, await policy.readGradient(tensor));
+    check("grad_norm", [(await policy.update({ lr: 0 })).gradNorm]);
+    // Far from float32: it was bfloat16 that was measured.
+    expect(worst(Float32Array.from(logprobs.flatMap((a) => [...a])), g.get("logprob"))).toBeGreaterThan(100 * TOLERANCE);
+    await policy.close();
   });
 
   it("continues greedily as expected", async () => {
