@@ -67,9 +67,9 @@ export function parseGame(source: string | GameFile, name = "game"): Game {
     const file = readGameFile(source);
     const domain = domains.get(file.pddl_domain, () => parseDomain(file.pddl_domain));
     const problem = parseProblem(file.pddl_problem, domain);
-    const machine = new Machine(domain, problem, loadGrammar(file.grammar));
-    // Names in the goal are slices of the problem's text; a copy of their own lets that text go.
+    // Names in the goal are slices of the problem's text; a copy of their own lets that text go, which is half of a game's memory.
     const goal = JSON.parse(JSON.stringify(problem.goal)) as Formula;
+    const machine = new Machine(domain, { ...problem, goal }, loadGrammar(file.grammar));
     return new ParsedGame(name, machine, goal, file.solvable ?? null, file.walkthrough ?? null);
   });
 }

@@ -48,7 +48,6 @@ function compileGoal(layout: Layout, tables: Tables, goal: Formula): Machine["go
 class Objects {
   /** Ids in ascending code-unit order; an object's number is its place here. */
   readonly ids: readonly string[];
-  readonly numbers: ReadonlyMap<string, number>;
   /** One mask over objects per type, in the order of the domain's types. */
   readonly masks: readonly Uint8Array[];
 
@@ -56,9 +55,20 @@ class Objects {
     const sorted = [...objects].sort((a, b) => (a.name < b.name ? -1 : 1));
     // Ids are slices of the problem's text; a copy of their own lets that text go.
     this.ids = sorted.map(({ name }) => Buffer.from(name, "latin1").toString("latin1"));
-    this.numbers = new Map(this.ids.map((id, i) => [id, i]));
     const lines = sorted.map(({ type }) => domain.types.get(type));
     this.masks = [...domain.types.keys()].map((type) => Uint8Array.from(lines, (line) => (line?.has(type) ? 1 : 0)));
+  }
+
+  /** By halves: a map would be the largest part of a game. */
+  numberOf(id: string): number | undefined {
+    let low = 0;
+    let high = this.ids.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.ids[middle]! < id) low = middle + 1;
+      else high = middle;
+    }
+    return this.ids[low] === id ? low : undefined;
   }
 }
 
@@ -86,11 +96,12 @@ class GameTables implements Tables {
   }
 
   numberOf(id: string): number | undefined {
-    return this.objects.numbers.get(id);
+    return this.objects.numberOf(id);
   }
 }
 
-function initialRelations(layout: Layout, { numbers }: Objects, init: readonly Atom[]): Relation[] {
+function initialRelations(layout: Layout, { ids }: Objects, init: readonly Atom[]): Relation[] {
+  const numbers = new Map(ids.map((id, i) => [id, i]));
   const rows = layout.predicates.map((): number[][] => []);
   for (const { predicate, args } of init) rows[layout.world.get(predicate)!]!.push(args.map((id) => numbers.get(id)!));
   const world = rows.map((list, i) => Relation.of(layout.arities[i]!, list));
