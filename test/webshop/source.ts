@@ -14,6 +14,7 @@ export function sourceOf(entries: readonly Entry[]): GoalSource {
   return {
     length: entries.length,
     product: (index) => entry(index).product,
+    asin: (index) => entry(index).product.asin,
     pricing: (index) => entry(index).product.pricing,
     combinations: (index) => combinationsOf(entry(index).product),
     instruction: (index) => entry(index).instruction,

@@ -16,7 +16,7 @@ export interface GoalOptions {
   readonly seed?: number;
   /** Seed before the list is shuffled. The original takes 233; verl-agent takes `seed` again. */
   readonly shuffleSeed?: number;
-  /** Keeps goals by their place in the shuffled list. */
+  /** Keeps goals by their index in the shuffled list. */
   readonly filter?: (index: number, goal: Goal) => boolean;
   /** Keeps this many goals, drawn by weight, in the order of drawing. */
   readonly limit?: number;
@@ -57,18 +57,9 @@ function choicesOf(options: Product["options"], combination: number): ReadonlyMa
   return new Map(names.map((name, i) => [name, values[i] as string]));
 }
 
-/** What the goals of one kind are before they are shuffled: numbered from 0, one product's goals side by side. */
-interface Family {
-  readonly length: number;
-  /** Position of the product that a goal is made from. */
-  productIndex(number: number): number;
-  goal(number: number): Goal;
-  weight(number: number): number;
-}
-
 const MOST_GOALS = 2 ** 32;
 
-/** Products with goals, and the running count of their goals. */
+/** Goals before they are shuffled: numbered from 0, those of a product side by side in a block. */
 class Blocks {
   private readonly products: number[] = [];
   /** Number of goals before each block, then their sum. */
@@ -76,7 +67,7 @@ class Blocks {
 
   add(productIndex: number, goals: number, asin: () => string): void {
     if (goals === 0) return;
-    const total = this.length + goals;
+    const total = this.goals + goals;
     if (!(total < MOST_GOALS)) {
       throw new SiriError(
         "WEBSHOP_GOALS",
@@ -87,22 +78,22 @@ class Blocks {
     this.starts.push(total);
   }
 
+  /** Number of blocks. */
   get length(): number {
-    return this.starts[this.starts.length - 1] as number;
-  }
-
-  get count(): number {
     return this.products.length;
   }
 
+  /** Number of goals. */
+  get goals(): number {
+    return this.starts[this.products.length] as number;
+  }
+
+  /** Position of a block's product. */
   product(block: number): number {
     return this.products[block] as number;
   }
 
-  size(block: number): number {
-    return (this.starts[block + 1] as number) - (this.starts[block] as number);
-  }
-
+  /** Number of a block's first goal; that of the next block ends it. */
   start(block: number): number {
     return this.starts[block] as number;
   }
@@ -110,7 +101,7 @@ class Blocks {
   /** The block that a goal is in. */
   find(number: number): number {
     let low = 0;
-    let high = this.count - 1;
+    let high = this.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
       if ((this.starts[middle] as number) <= number) low = middle;
@@ -118,6 +109,14 @@ class Blocks {
     }
     return low;
   }
+}
+
+/** What the goals of one kind are. */
+interface Family {
+  readonly blocks: Blocks;
+  goal(number: number, block: number): Goal;
+  /** Weight of every goal of a block. */
+  weight(block: number): number;
 }
 
 /** The fields that a goal takes from its product. */
@@ -136,15 +135,13 @@ function humanFamily(source: GoalSource, prices: Float64Array, random: PythonRan
   const limits: number[] = [];
   for (let i = 0; i < source.length; i++) {
     const { length } = source.humanInstructions(i);
-    blocks.add(i, length, () => source.product(i).asin);
+    blocks.add(i, length, () => source.asin(i));
     for (let k = 0; k < length; k++) limits.push(drawPriceLimit(prices[i] as number, random));
   }
   return {
-    length: blocks.length,
-    productIndex: (number) => blocks.product(blocks.find(number)),
+    blocks,
     weight: () => 1,
-    goal(number) {
-      const block = blocks.find(number);
+    goal(number, block) {
       const index = blocks.product(block);
       const instruction = source.humanInstructions(index)[number - blocks.start(block)];
       if (!instruction)
@@ -170,7 +167,7 @@ function syntheticFamily(source: GoalSource, prices: Float64Array, random: Pytho
     // A product whose options leave no combination still takes its draw.
     const limit = drawPriceLimit(prices[i] as number, random);
     const combinations = source.combinations(i);
-    blocks.add(i, combinations, () => source.product(i).asin);
+    blocks.add(i, combinations, () => source.asin(i));
     if (combinations > 0) limits.push(limit);
   }
   const instructionOf = (index: number) => {
@@ -183,23 +180,21 @@ function syntheticFamily(source: GoalSource, prices: Float64Array, random: Pytho
   const weights = (): Float64Array => {
     if (blockWeights) return blockWeights;
     const goalsWith = new Map<string, number>();
-    for (let block = 0; block < blocks.count; block++) {
+    for (let block = 0; block < blocks.length; block++) {
       for (const attribute of instructionOf(blocks.product(block)).attributes) {
-        goalsWith.set(attribute, (goalsWith.get(attribute) ?? 0) + blocks.size(block));
+        goalsWith.set(attribute, (goalsWith.get(attribute) ?? 0) + blocks.start(block + 1) - blocks.start(block));
       }
     }
-    blockWeights = Float64Array.from({ length: blocks.count }, (_, block) => {
+    blockWeights = Float64Array.from({ length: blocks.length }, (_, block) => {
       const { attributes } = instructionOf(blocks.product(block));
       return attributes.reduce((sum, attribute) => sum + 1 / (goalsWith.get(attribute) as number), 0) / attributes.length;
     });
     return blockWeights;
   };
   return {
-    length: blocks.length,
-    productIndex: (number) => blocks.product(blocks.find(number)),
-    weight: (number) => weights()[blocks.find(number)] as number,
-    goal(number) {
-      const block = blocks.find(number);
+    blocks,
+    weight: (block) => weights()[block] as number,
+    goal(number, block) {
       const index = blocks.product(block);
       const product = source.product(index);
       const instruction = instructionOf(index);
@@ -238,6 +233,7 @@ export class GoalList {
   private cumulative: Float64Array | undefined;
 
   constructor(
+    private readonly source: GoalSource,
     private readonly family: Family,
     private numbers: Uint32Array,
     /** US dollars by product position: the price, or one drawn between the two ends. */
@@ -263,12 +259,35 @@ export class GoalList {
    * @throws SiriError WEBSHOP_GOAL_UNKNOWN
    */
   goal(index: number): Goal {
-    return this.family.goal(this.number(index));
+    const number = this.number(index);
+    return this.family.goal(number, this.family.blocks.find(number));
   }
 
-  /** Position of the product that the goal was made from. */
-  productIndex(index: number): number {
-    return this.family.productIndex(this.number(index));
+  /** Indices of the goals made from products whose ASINs pass, ascending. */
+  ofProducts(keep: (asin: string) => boolean): Uint32Array {
+    const { blocks } = this.family;
+    const kept = new Uint8Array(blocks.goals);
+    for (let block = 0; block < blocks.length; block++) {
+      if (keep(this.source.asin(blocks.product(block)))) kept.fill(1, blocks.start(block), blocks.start(block + 1));
+    }
+    const isKept = (index: number): boolean => kept[this.numbers[index] as number] === 1;
+    let count = 0;
+    for (let index = 0; index < this.length; index++) if (isKept(index)) count++;
+    const indices = new Uint32Array(count);
+    for (let index = 0, at = 0; at < count; index++) if (isKept(index)) indices[at++] = index;
+    return indices;
+  }
+
+  /** Sums of the weights of the goals before each index, then of all. */
+  private sums(): Float64Array {
+    const { blocks } = this.family;
+    const weights = new Float64Array(blocks.goals);
+    for (let block = 0; block < blocks.length; block++) {
+      weights.fill(this.family.weight(block), blocks.start(block), blocks.start(block + 1));
+    }
+    const sums = new Float64Array(this.length + 1);
+    for (let i = 0; i < this.length; i++) sums[i + 1] = (sums[i] as number) + (weights[this.numbers[i] as number] as number);
+    return sums;
   }
 
   /**
@@ -276,19 +295,14 @@ export class GoalList {
    * its predecessor, and the last one its own as well.
    */
   draw(random: PythonRandom = this.random): number {
-    if (!this.cumulative) {
-      this.cumulative = new Float64Array(this.length + 1);
-      for (let i = 0; i < this.length; i++) {
-        this.cumulative[i + 1] = (this.cumulative[i] as number) + this.family.weight(this.numbers[i] as number);
-      }
-    }
+    this.cumulative ??= this.sums();
     const position = random.uniform(0, this.cumulative[this.length] as number);
     return Math.min(bisectRight(this.cumulative, position), this.length - 1);
   }
 
-  /** Keeps the goals at these places, in this order. */
-  keep(places: readonly number[]): void {
-    this.numbers = Uint32Array.from(places, (place) => this.number(place));
+  /** Keeps the goals at these indices, in this order. */
+  keep(indices: readonly number[]): void {
+    this.numbers = Uint32Array.from(indices, (index) => this.number(index));
     this.cumulative = undefined;
   }
 }
@@ -318,15 +332,15 @@ export function goalsOf(source: GoalSource, { kind, seed, shuffleSeed = SHUFFLE_
   const random = new PythonRandom(seed);
   const prices = drawPrices(source, random);
   const family = (kind === "human" ? humanFamily : syntheticFamily)(source, prices, random);
-  if (family.length === 0) {
+  if (family.blocks.goals === 0) {
     const file = kind === "human" ? "items_human_ins" : "items_ins_v2";
     throw new SiriError("WEBSHOP_GOALS", `no product has a ${kind} instruction: is ${file}.json of the same set as the products?`);
   }
-  const numbers = new Uint32Array(family.length);
+  const numbers = new Uint32Array(family.blocks.goals);
   for (let i = 0; i < numbers.length; i++) numbers[i] = i;
   random.seed(shuffleSeed);
   random.shuffle(numbers);
-  const goals = new GoalList(family, numbers, prices, random);
+  const goals = new GoalList(source, family, numbers, prices, random);
   if (filter) {
     const kept: number[] = [];
     for (let i = 0; i < goals.length; i++) if (filter(i, goals.goal(i))) kept.push(i);

@@ -30,14 +30,14 @@ describe.skipIf(!haveData(...THOUSAND_FILES))("splits of the 1,000 products", ()
   const goals = goalsOf(source, { kind: "synthetic", seed: 233 });
 
   it.each(["paper", "verl", "product"] as const)("%s: every goal is in one part", (scheme) => {
-    const places = splitParts(scheme).flatMap((part) => [...splitOf(goals, source, scheme, part)]);
+    const places = splitParts(scheme).flatMap((part) => [...splitOf(goals, scheme, part)]);
     expect(places.length).toBe(goals.length);
     expect(new Set(places).size).toBe(goals.length);
   });
 
   it("cuts the list where the literature cuts it", () => {
     const ends = (scheme: "paper" | "verl", part: "train" | "valid" | "test") => {
-      const places = splitOf(goals, source, scheme, part);
+      const places = splitOf(goals, scheme, part);
       return [places[0], places.at(-1)];
     };
     expect([ends("paper", "test"), ends("paper", "valid"), ends("paper", "train")]).toEqual([
@@ -49,12 +49,12 @@ describe.skipIf(!haveData(...THOUSAND_FILES))("splits of the 1,000 products", ()
       [0, 499],
       [500, 6909],
     ]);
-    expect(() => splitOf(goals, source, "verl", "test")).toThrow(/has no part "test"; it has valid, train/);
+    expect(() => splitOf(goals, "verl", "test")).toThrow(/has no part "test"; it has valid, train/);
   });
 
   it("shares no product between parts, where the others share most", () => {
     const products = (scheme: "verl" | "product", part: "train" | "valid" | "test") =>
-      new Set(Array.from(splitOf(goals, source, scheme, part), (place) => goals.goal(place).asin));
+      new Set(Array.from(splitOf(goals, scheme, part), (place) => goals.goal(place).asin));
     const train = products("product", "train");
     const valid = products("product", "valid");
     const test = products("product", "test");

@@ -1,12 +1,11 @@
 /**
- * Which goals a policy learns from and which it is judged by. Two splits are the literature's, by place in the shuffled list; they share
+ * Which goals a policy learns from and which it is judged by. Two splits are the literature's, by index in the shuffled list; they share
  * products between their parts (of the 146 products of the first 500 goals of the small set, 127 occur in the rest). The third is ours:
  * by product, so that what is bought in one part never occurs in another.
  */
 import { createHash } from "node:crypto";
 import { SiriError } from "../../errors.js";
 import type { GoalList } from "./goals.js";
-import type { GoalSource } from "./types.js";
 
 /**
  * - `paper`: the first 500 goals are `test`, the next 1,000 `valid`, the rest `train` (arXiv 2207.01206, on the full set).
@@ -19,7 +18,7 @@ export type SplitPart = "train" | "valid" | "test";
 /** Shares of the products, in expectation, that `productPart` puts into the parts; the rest is `train`. */
 export const HELD_OUT_SHARE = { test: 0.1, valid: 0.1 } as const;
 
-/** First and last-but-one place of a part in the shuffled list. */
+/** First index of a part in the shuffled list, and the first behind it. */
 const RANGES: Readonly<Record<"paper" | "verl", Partial<Record<SplitPart, readonly [number, number]>>>> = {
   paper: { test: [0, 500], valid: [500, 1500], train: [1500, Number.POSITIVE_INFINITY] },
   verl: { valid: [0, 500], train: [500, Number.POSITIVE_INFINITY] },
@@ -38,27 +37,13 @@ export function productPart(asin: string): SplitPart {
 }
 
 /**
- * The places of a part's goals in the shuffled list, ascending. May be empty where there are few goals.
+ * Indices of a part's goals, ascending. May be empty where there are few goals.
  * @throws SiriError WEBSHOP_SPLIT when the scheme has no such part
  */
-export function splitOf(goals: GoalList, source: Pick<GoalSource, "product">, scheme: SplitScheme, part: SplitPart): Uint32Array {
-  if (scheme !== "product") {
-    const range = RANGES[scheme][part];
-    if (!range)
-      throw new SiriError("WEBSHOP_SPLIT", `the split "${scheme}" has no part "${part}"; it has ${splitParts(scheme).join(", ")}`);
-    const start = Math.min(range[0], goals.length);
-    return Uint32Array.from({ length: Math.min(range[1], goals.length) - start }, (_, i) => start + i);
-  }
-  const parts = new Map<number, SplitPart>();
-  const places: number[] = [];
-  for (let i = 0; i < goals.length; i++) {
-    const product = goals.productIndex(i);
-    let own = parts.get(product);
-    if (own === undefined) {
-      own = productPart(source.product(product).asin);
-      parts.set(product, own);
-    }
-    if (own === part) places.push(i);
-  }
-  return Uint32Array.from(places);
+export function splitOf(goals: GoalList, scheme: SplitScheme, part: SplitPart): Uint32Array {
+  if (scheme === "product") return goals.ofProducts((asin) => productPart(asin) === part);
+  const range = RANGES[scheme][part];
+  if (!range) throw new SiriError("WEBSHOP_SPLIT", `the split "${scheme}" has no part "${part}"; it has ${splitParts(scheme).join(", ")}`);
+  const start = Math.min(range[0], goals.length);
+  return Uint32Array.from({ length: Math.min(range[1], goals.length) - start }, (_, i) => start + i);
 }

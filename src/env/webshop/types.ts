@@ -73,6 +73,7 @@ export interface HumanInstruction {
 
 /** What goals are made from. A large catalogue answers these without reading whole products: every position is asked once. */
 export interface GoalSource extends Pick<Catalogue, "length" | "product"> {
+  asin(index: number): string;
   /** US dollars, one value or two: `Product.pricing`. */
   pricing(index: number): readonly number[];
   /** Ways to choose one value of every option group, `combinationsOf` the product. */

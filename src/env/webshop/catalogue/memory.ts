@@ -33,6 +33,7 @@ export function memoryStock(listings: readonly Listing[], options: MemoryStockOp
     product,
     find: (asin) => positions.get(asin),
     search: (query, limit = SEARCH_LIMIT) => index.search(query, limit).map(({ document }) => document),
+    asin: (position) => product(position).asin,
     pricing: (position) => product(position).pricing,
     combinations: (position) => combinationsOf(product(position)),
     instruction: (position) => at(position).instruction,
