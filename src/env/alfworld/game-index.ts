@@ -5,10 +5,10 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { SiriError } from "../../errors.js";
+import { cacheFolder } from "../cache-folder.js";
 import { parseGame } from "../textworld/index.js";
 import { GAME_FILE, type GameEntry, listGames, type Stamp } from "./release.js";
 
@@ -54,7 +54,7 @@ const rowsSchema = z.array(
 export function indexGames(root: string, split: string): GameIndex {
   const time = Date.now();
   const entries = listGames(root, split);
-  const places = [join(root, `${split}.siri-index.json`), join(cacheFolder(), `${sha256(root).slice(0, 16)}-${split}.json`)];
+  const places = [join(root, `${split}.siri-index.json`), join(cacheFolder("alfworld"), `${sha256(root).slice(0, 16)}-${split}.json`)];
   const kept = places.map(readIndex);
   let read = 0;
   let isNews = false;
@@ -156,13 +156,6 @@ function removeQuietly(file: string): void {
   } catch {
     // Where there is no folder, or no right to write, there is no file either.
   }
-}
-
-function cacheFolder(): string {
-  const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
-  const local =
-    process.platform === "win32" ? LOCALAPPDATA : process.platform === "darwin" ? join(homedir(), "Library", "Caches") : undefined;
-  return join(XDG_CACHE_HOME || local || join(homedir(), ".cache"), "siri-rl", "alfworld");
 }
 
 const sha256 = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");

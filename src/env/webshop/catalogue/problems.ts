@@ -18,6 +18,12 @@ export class Problems {
 
   constructor(private readonly onProblem?: (problem: Problem) => void) {}
 
+  /** Problems that an earlier reading of the same data has met. */
+  repeat({ count, first }: { readonly count: number; readonly first: readonly Problem[] }): void {
+    for (const problem of first) this.add(problem);
+    this.count += count - first.length;
+  }
+
   add(problem: Problem): void {
     this.count++;
     if (this.first.length < KEPT) this.first.push(problem);

@@ -54,6 +54,8 @@ export class IndexWriter {
   constructor(
     private readonly lengths: Lengths,
     sinks: { readonly postings: ByteSink; readonly entries: ByteSink; readonly heads: ByteSink },
+    /** Where the postings begin in their sink. */
+    private readonly start = 0,
   ) {
     const inverses = inverseLengths(averageLength(lengths.total, lengths.filled));
     const bytes = lengths.finish();
@@ -63,7 +65,7 @@ export class IndexWriter {
 
   write(term: TermPostings): void {
     this.pairs += term.count;
-    this.dictionary.write(term.term, this.postings.write(term), term.count);
+    this.dictionary.write(term.term, this.postings.write(term) - this.start, term.count);
   }
 
   get statistics(): CollectionStatistics {
