@@ -13,11 +13,18 @@
 
 namespace siri {
 
-// Keys or values of one sequence: rows [kv_heads, head_dim] in blocks. Training sees one block; the cache has many.
+// Keys or values of one sequence: rows [kv_heads, head_dim] in pieces that lie anywhere: the pages of the cache, or in training the
+// segments that lead from the root of a prefix tree to this one.
 struct KvRows {
-  const float* const* blocks;  // block b holds positions [b * block_tokens, (b + 1) * block_tokens)
-  int64_t block_tokens;
-  int64_t row_stride;  // between positions inside a block, in elements
+  const float* const* pieces;  // piece i holds positions [ends[i - 1], ends[i])
+  const int64_t* ends;         // ascending, the last at least the number of keys
+  int64_t row_stride;          // between positions inside a piece, in elements
+};
+
+// Where the gradients of one segment's keys and values are added: piece by piece as its keys lie.
+struct KvGradients {
+  float* const* keys;
+  float* const* values;
 };
 
 // One sequence's part in an attention call: queries are its positions [key_count - query_count, key_count).
@@ -94,6 +101,8 @@ class Backend {
   // y[i, :] = x[index[i], :]  and  x[index[i], :] += y[i, :] (indices distinct).
   virtual void gather_rows(const float* x, const int32_t* index, int64_t n, int64_t width, float* y) = 0;
   virtual void scatter_add_rows(const float* y, const int32_t* index, int64_t n, int64_t width, float* x) = 0;
+  // y[i, :] = sum of x[index[k], :] over k in [starts[i], starts[i + 1]), in order. starts [n + 1]
+  virtual void sum_rows(const float* x, const int32_t* index, const int64_t* starts, int64_t n, int64_t width, float* y) = 0;
 
   // Row i of x (x_stride between rows) goes to rows[i], `width` elements each: new keys and values go to their cache pages.
   // This body is for devices whose memory the host can write.
@@ -130,11 +139,11 @@ class Backend {
   // scores, may be null when no backward follows).
   virtual void attention(const float* q, int64_t q_stride, const AttentionSegment* segments, int64_t count, AttentionShape shape,
                          float* out, int64_t out_stride, float* lse) = 0;
-  // Backward for segments whose keys and values each lie in one block (training). dk, dv have the layout of keys and values:
-  // dk_rows[s], dv_rows[s] point at position 0 of segment s, stride kv_stride. dq is written, dk and dv are +=.
+  // Its gradient. gradients[s] belongs to segment s, whose keys and values have the same ends; rows are kv_stride apart. dq is
+  // written, dk and dv are +=. Segments that share a piece share the first one and stand side by side: they add in their order.
   virtual void attention_backward(const float* q, int64_t q_stride, const float* out, const float* dout, int64_t out_stride,
                                   const float* lse, const AttentionSegment* segments, int64_t count, AttentionShape shape, float* dq,
-                                  int64_t dq_stride, float* const* dk_rows, float* const* dv_rows, int64_t kv_stride) = 0;
+                                  int64_t dq_stride, const KvGradients* gradients, int64_t kv_stride) = 0;
 
   // h = silu(gate) * up, elementwise over n = rows * width; gate_up holds [rows, 2 * width] (gate first).
   virtual void swiglu(const float* gate_up, int64_t rows, int64_t width, float* h) = 0;

@@ -59,6 +59,7 @@ export interface NativeTrainResult {
   readonly loss: number;
   readonly tokens: number;
   readonly totalTokens: number;
+  readonly savedTokens: number;
   readonly policyLoss: number;
   readonly kl: number;
   readonly klMax: number;
@@ -110,6 +111,7 @@ export interface NativeEngineOptions {
   readonly dtype: ComputeType;
   readonly maxBatchTokens: number;
   readonly kvCacheMiB: number;
+  readonly sharePrefixes: boolean;
 }
 
 export type NativeStore = "weight" | "gradient" | "moment1" | "moment2";
@@ -142,6 +144,7 @@ export interface NativeEngine {
     readonly prefillTokens: number;
     readonly prefillTokensSaved: number;
     readonly trainedTokens: number;
+    readonly savedTokens: number;
     readonly weightVersion: number;
   };
   abort(id: number): void;

@@ -65,6 +65,23 @@ void embedding(Check& check, int64_t n, int64_t width, int64_t vocab) {
         reference::scatter_add_rows(dx.data(), index.data(), n, width, x.data());
         return {x};
       });
+
+  // Groups of 0, 1, 2, 3, 0, ... rows of the table, some rows in several groups.
+  std::vector<int64_t> starts = {0};
+  for (int64_t i = 0; i < n; ++i) starts.push_back(starts.back() + i % 4);
+  const std::vector<int32_t> users = random.integers(starts.back(), vocab);
+  check.operation(
+      "sum_rows", shape, add,
+      [&](Backend& b, Clock& clock) -> Outputs<float> {
+        DeviceArray<float> x(b, table), y(b, n * width, NAN);
+        clock([&] { b.sum_rows(x.data(), users.data(), starts.data(), n, width, y.data()); });
+        return {y.host()};
+      },
+      [&](auto real) -> Outputs<decltype(real)> {
+        std::vector<decltype(real)> y(n * width);
+        reference::sum_rows(table.data(), users.data(), starts.data(), n, width, y.data());
+        return {y};
+      });
 }
 
 // New keys and values on their way to scattered cache pages; the source rows lie in a wider buffer.

@@ -6,7 +6,7 @@
 //
 // Which bits come out: a score is one fma chain over head_dim; the sum of a row has lanes by absolute key index; out is one
 // fma chain over keys in ascending order, stopped at the row's own last key. So a row's result depends on its query and the
-// keys and values before it, not on its tile, its chunk, the blocks the cache is cut in, or threads.
+// keys and values before it, not on its tile, its chunk, the pieces the keys lie in, or threads.
 //
 // Measured on one core of a shared AMD EPYC (Zen 5, AVX-512), best of 12: 64 sequences of 150 tokens, 4/2 heads of 32: 4.1 ms forward
 // (90 GFLOP/s of the causal half), 8.3 ms backward (112); 2,048 tokens, 12/2 heads of 128: 67 ms (190) and 180 ms (180).
@@ -77,8 +77,10 @@ static void attention(const float* q, int64_t q_stride, const AttentionSegment& 
 
   pack_panels(segment.keys, offset, keys, dim, s.panels);
   const bool direct = s.padded == dim;
-  if (!direct)
-    for (int64_t j = 0; j < keys; ++j) copy_padded(kv_row(segment.values, j, offset), dim, s.values + j * s.padded, s.padded);
+  if (!direct) {
+    KvWalk walk{segment.values, offset};
+    for (int64_t j = 0; j < keys; ++j) copy_padded(walk.at(j), dim, s.values + j * s.padded, s.padded);
+  }
 
   for (int64_t v = begin * group; v < end * group; v += kTile) {
     const int64_t count = smaller(kTile, end * group - v);
@@ -102,14 +104,14 @@ static void attention(const float* q, int64_t q_stride, const AttentionSegment& 
     for (int64_t i = 0; i < count * s.padded; ++i) s.sums[i] = 0.0f;
     if (direct) {
       const KvRows& values = segment.values;
-      for (int64_t first = 0, b = 0; first < reach; first += values.block_tokens, ++b) {
-        // The part of every row's range that lies in this block; whole rows may lie before it.
+      for (int64_t first = 0, b = 0; first < reach; first = values.ends[b++]) {
+        // The part of every row's range that lies in this piece; whole rows may lie before it.
         int64_t part[kTile], skip = 0;
         for (int64_t m = 0; m < count; ++m) {
-          part[m] = smaller(n[m] - first, values.block_tokens);
+          part[m] = smaller(n[m], values.ends[b]) - first;
           if (part[m] <= 0) skip = m + 1;
         }
-        weighted(count - skip, s.scores + skip * s.stride + first, s.stride, part + skip, values.blocks[b] + offset, values.row_stride,
+        weighted(count - skip, s.scores + skip * s.stride + first, s.stride, part + skip, values.pieces[b] + offset, values.row_stride,
                  s.padded / W, s.sums + skip * s.padded, s.padded);
       }
     } else {

@@ -1,9 +1,11 @@
-// Causal attention, backward, of the query heads of one kv head of one whole segment.
+// Causal attention, backward, of the query heads of one kv head of one segment.
 //
 // Per kBackwardTile vectors: scores and dout . v into scratch, softmax and dS = scale * P (dout . v - dout . out) in place, dq from dS K;
 // then dV += P^T dout and dK += dS^T q with the accumulators in registers. Key blocks after a tile's last query are never touched.
 // dk and dv are one fma chain an element, over the vectors in order, that continues what is there; dq is one chain over keys. So no
-// sum depends on threads, and no two threads write one element (work is cut by segment and kv head).
+// sum depends on threads or on the pieces that keys lie in, and no two threads write one element: work is cut by kv head and by
+// segments that share no keys; those that do are taken one after the other.
+// Keys in several pieces (and head dims that are no multiple of W) are copied into rows of their own, their dk and dv there and back.
 // The softmax is taken again from the scores and not from lse: rounding lse to float32 costs 1e-5 where scores reach 100.
 
 struct BackwardScratch {
@@ -13,12 +15,11 @@ struct BackwardScratch {
     Carve c{base};
     padded = round_up(shape.head_dim, W);
     stride = round_up(count, W);
-    const bool direct = padded == shape.head_dim;
     key_panels = c.take(stride * shape.head_dim);
     value_panels = c.take(stride * shape.head_dim);
-    keys = c.take(direct ? 0 : count * padded);
-    dk = c.take(direct ? 0 : count * padded);
-    dv = c.take(direct ? 0 : count * padded);
+    keys = c.take(count * padded);
+    dk = c.take(count * padded);
+    dv = c.take(count * padded);
     p = c.take(kBackwardTile * stride);
     ds = c.take(kBackwardTile * stride);
     queries = c.take(kBackwardTile * padded);
@@ -57,7 +58,7 @@ static inline void gradient_row(float* p, float* ds, int64_t n, int64_t reach, f
 
 static void attention_backward(const float* q, int64_t q_stride, const float* out, const float* dout, int64_t out_stride,
                                const AttentionSegment& segment, int64_t kv_head, AttentionShape shape, float* dq, int64_t dq_stride,
-                               float* dk, float* dv, int64_t kv_stride, float* scratch) {
+                               const KvGradients& gradients, int64_t kv_stride, float* scratch) {
   const int64_t dim = shape.head_dim, group = shape.heads / shape.kv_heads, offset = kv_head * dim;
   const int64_t keys = segment.key_count, before = keys - segment.query_count;
   const BackwardScratch s(shape, keys, scratch);
@@ -67,15 +68,17 @@ static void attention_backward(const float* q, int64_t q_stride, const float* ou
 
   pack_panels(segment.keys, offset, keys, dim, s.key_panels);
   pack_panels(segment.values, offset, keys, dim, s.value_panels);
-  const bool direct = s.padded == dim;
-  const float* key_rows = segment.keys.blocks[0] + offset;
+  const KvRows dk{gradients.keys, segment.keys.ends, kv_stride}, dv{gradients.values, segment.keys.ends, kv_stride};
+  const bool direct = s.padded == dim && segment.keys.ends[0] >= keys;
+  const float* key_rows = segment.keys.pieces[0] + offset;
   int64_t key_stride = segment.keys.row_stride, sum_stride = kv_stride;
-  float *dk_rows = dk + offset, *dv_rows = dv + offset;
+  float *dk_rows = gradients.keys[0] + offset, *dv_rows = gradients.values[0] + offset;
   if (!direct) {
+    KvWalk key{segment.keys, offset}, dk_walk{dk, offset}, dv_walk{dv, offset};
     for (int64_t j = 0; j < keys; ++j) {
-      copy_padded(key_rows + j * key_stride, dim, s.keys + j * s.padded, s.padded);
-      copy_padded(dk_rows + j * kv_stride, dim, s.dk + j * s.padded, s.padded);
-      copy_padded(dv_rows + j * kv_stride, dim, s.dv + j * s.padded, s.padded);
+      copy_padded(key.at(j), dim, s.keys + j * s.padded, s.padded);
+      copy_padded(dk_walk.at(j), dim, s.dk + j * s.padded, s.padded);
+      copy_padded(dv_walk.at(j), dim, s.dv + j * s.padded, s.padded);
     }
     key_rows = s.keys, dk_rows = s.dk, dv_rows = s.dv;
     key_stride = sum_stride = s.padded;
@@ -117,9 +120,11 @@ static void attention_backward(const float* q, int64_t q_stride, const float* ou
     outer_rows(s.ds, s.stride, s.queries, s.padded, rows, reach, chunks, dk_rows, sum_stride);
   }
 
-  if (!direct)
+  if (!direct) {
+    KvWalk dk_walk{dk, offset}, dv_walk{dv, offset};
     for (int64_t j = 0; j < keys; ++j) {
-      std::memcpy(dk + offset + j * kv_stride, s.dk + j * s.padded, sizeof(float) * dim);
-      std::memcpy(dv + offset + j * kv_stride, s.dv + j * s.padded, sizeof(float) * dim);
+      std::memcpy(const_cast<float*>(dk_walk.at(j)), s.dk + j * s.padded, sizeof(float) * dim);
+      std::memcpy(const_cast<float*>(dv_walk.at(j)), s.dv + j * s.padded, sizeof(float) * dim);
     }
+  }
 }

@@ -221,16 +221,24 @@ static inline __attribute__((always_inline)) void transpose(vf* r) {
   transpose_stage<1>(r, AllLanes());
 }
 
-static inline const float* kv_row(const KvRows& rows, int64_t j, int64_t offset) {
-  return rows.blocks[j / rows.block_tokens] + (j % rows.block_tokens) * rows.row_stride + offset;
-}
+// Walks the rows of keys or values, at `offset` of each; positions ascend.
+struct KvWalk {
+  const KvRows& rows;
+  int64_t offset;
+  int64_t piece = 0, first = 0;
+  const float* at(int64_t j) {
+    while (j >= rows.ends[piece]) first = rows.ends[piece++];
+    return rows.pieces[piece] + (j - first) * rows.row_stride + offset;
+  }
+};
 
 // Rows [0, count) at `offset` of each position into panels [ceil(count / W)][dim][W]; lanes past the end are 0.
 static void pack_panels(const KvRows& rows, int64_t offset, int64_t count, int64_t dim, float* panels) {
+  KvWalk walk{rows, offset};
   for (int64_t j = 0; j < count; j += W, panels += dim * W) {
     const float* row[W];
     const int64_t n = smaller(W, count - j);
-    for (int64_t i = 0; i < n; ++i) row[i] = kv_row(rows, j + i, offset);
+    for (int64_t i = 0; i < n; ++i) row[i] = walk.at(j + i);
     for (int64_t d = 0; d < dim; d += W) {
       const int64_t width = smaller(W, dim - d);
       vf r[W];

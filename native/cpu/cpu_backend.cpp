@@ -69,6 +69,9 @@ class CpuBackend final : public Backend {
   void scatter_add_rows(const float* y, const int32_t* index, int64_t n, int64_t width, float* x) override {
     cpu::scatter_add_rows(pool_, kernels_, y, index, n, width, x);
   }
+  void sum_rows(const float* x, const int32_t* index, const int64_t* starts, int64_t n, int64_t width, float* y) override {
+    cpu::sum_rows(pool_, kernels_, x, index, starts, n, width, y);
+  }
 
   void rms_norm(const float* x, int64_t x_stride, const float* weight, int64_t rows, int64_t width, float eps, float* y, int64_t y_stride,
                 float* rstd) override {
@@ -103,9 +106,9 @@ class CpuBackend final : public Backend {
   }
   void attention_backward(const float* q, int64_t q_stride, const float* out, const float* dout, int64_t out_stride, const float* lse,
                           const AttentionSegment* segments, int64_t count, AttentionShape shape, float* dq, int64_t dq_stride,
-                          float* const* dk_rows, float* const* dv_rows, int64_t kv_stride) override {
-    cpu::attention_backward(pool_, kernels_, q, q_stride, out, dout, out_stride, lse, segments, count, shape, dq, dq_stride, dk_rows,
-                            dv_rows, kv_stride);
+                          const KvGradients* gradients, int64_t kv_stride) override {
+    cpu::attention_backward(pool_, kernels_, q, q_stride, out, dout, out_stride, lse, segments, count, shape, dq, dq_stride, gradients,
+                            kv_stride);
   }
 
   void swiglu(const float* gate_up, int64_t rows, int64_t width, float* h) override {

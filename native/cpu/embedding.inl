@@ -22,3 +22,11 @@ static void gather_rows(const float* x, const int32_t* index, int64_t begin, int
 static void scatter_add_rows(const float* y, const int32_t* index, int64_t begin, int64_t end, int64_t width, float* x) {
   for (int64_t i = begin; i < end; ++i) add_row(y + i * width, width, x + index[i] * width);
 }
+
+static void sum_rows(const float* x, const int32_t* index, const int64_t* starts, int64_t begin, int64_t end, int64_t width, float* y) {
+  for (int64_t i = begin; i < end; ++i) {
+    float* row = y + i * width;
+    for (int64_t c = 0; c < width; ++c) row[c] = 0.0f;
+    for (int64_t k = starts[i]; k < starts[i + 1]; ++k) add_row(x + index[k] * width, width, row);
+  }
+}

@@ -27,6 +27,7 @@ constexpr OpTable op_table = {
     embed_backward,
     gather_rows,
     scatter_add_rows,
+    sum_rows,
     rms_norm,
     rms_norm_backward,
     rope,

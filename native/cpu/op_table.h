@@ -23,6 +23,7 @@ struct OpTable {
   // Rows [begin, end) of y.
   void (*gather_rows)(const float* x, const int32_t* index, int64_t begin, int64_t end, int64_t width, float* y);
   void (*scatter_add_rows)(const float* y, const int32_t* index, int64_t begin, int64_t end, int64_t width, float* x);
+  void (*sum_rows)(const float* x, const int32_t* index, const int64_t* starts, int64_t begin, int64_t end, int64_t width, float* y);
 
   // Rows [begin, end).
   void (*rms_norm)(const float* x, int64_t x_stride, const float* weight, int64_t begin, int64_t end, int64_t width, float eps, float* y,
@@ -41,10 +42,10 @@ struct OpTable {
   void (*attention)(const float* q, int64_t q_stride, const AttentionSegment& segment, int64_t kv_head, int64_t begin, int64_t end,
                     AttentionShape shape, float* out, int64_t out_stride, float* lse, float* scratch);
   int64_t (*attention_backward_scratch)(AttentionShape shape, int64_t keys);
-  // One segment, the query heads of one kv head. dk, dv: position 0 of the segment, all kv heads.
+  // One segment of at least one query, the query heads of one kv head.
   void (*attention_backward)(const float* q, int64_t q_stride, const float* out, const float* dout, int64_t out_stride,
                              const AttentionSegment& segment, int64_t kv_head, AttentionShape shape, float* dq, int64_t dq_stride,
-                             float* dk, float* dv, int64_t kv_stride, float* scratch);
+                             const KvGradients& gradients, int64_t kv_stride, float* scratch);
 
   // Rows [begin, end).
   void (*swiglu)(const float* gate_up, int64_t begin, int64_t end, int64_t width, float* h);

@@ -57,6 +57,12 @@ void scatter_add_rows(ThreadPool& pool, const KernelTable& kernels, const float*
                     [&](int64_t begin, int64_t end, int) { kernels.ops->scatter_add_rows(y, index, begin, end, width, x); });
 }
 
+void sum_rows(ThreadPool& pool, const KernelTable& kernels, const float* x, const int32_t* index, const int64_t* starts, int64_t n,
+              int64_t width, float* y) {
+  pool.parallel_for(n, row_grain(width),
+                    [&](int64_t begin, int64_t end, int) { kernels.ops->sum_rows(x, index, starts, begin, end, width, y); });
+}
+
 void rms_norm(ThreadPool& pool, const KernelTable& kernels, const float* x, int64_t x_stride, const float* weight, int64_t rows,
               int64_t width, float eps, float* y, int64_t y_stride, float* rstd) {
   pool.parallel_for(rows, row_grain(width), [&](int64_t begin, int64_t end, int) {
@@ -122,24 +128,29 @@ void attention(ThreadPool& pool, const KernelTable& kernels, const float* q, int
 
 void attention_backward(ThreadPool& pool, const KernelTable& kernels, const float* q, int64_t q_stride, const float* out, const float* dout,
                         int64_t out_stride, const float* /*lse*/, const AttentionSegment* segments, int64_t count, AttentionShape shape,
-                        float* dq, int64_t dq_stride, float* const* dk_rows, float* const* dv_rows, int64_t kv_stride) {
+                        float* dq, int64_t dq_stride, const KvGradients* gradients, int64_t kv_stride) {
+  // Work items: (segments with one first piece, kv head). trees: the first segment of each, and the end.
+  thread_local std::vector<int64_t> memory;
+  memory.clear();
   int64_t most_keys = 0;
   for (int64_t s = 0; s < count; ++s) {
     most_keys = std::max(most_keys, segments[s].key_count);
-    const int64_t block = std::min(segments[s].keys.block_tokens, segments[s].values.block_tokens);
-    if (segments[s].key_count > block)
-      throw ArgumentError("attention_backward: segment " + std::to_string(s) + " has " + std::to_string(segments[s].key_count) +
-                          " keys in blocks of " + std::to_string(block) + "; training needs them in one block");
+    const bool shares =
+        s > 0 && segments[s].key_count > 0 && segments[s - 1].key_count > 0 && gradients[s].keys[0] == gradients[s - 1].keys[0];
+    if (!shares) memory.push_back(s);
   }
   if (count == 0) return;
+  const auto items = static_cast<int64_t>(memory.size());
+  memory.push_back(count);
+  const int64_t* trees = memory.data();
   const int64_t floats = kernels.ops->attention_backward_scratch(shape, most_keys);
-  pool.parallel_for(count * shape.kv_heads, 1, [&](int64_t begin, int64_t end, int) {
+  pool.parallel_for(items * shape.kv_heads, 1, [&](int64_t begin, int64_t end, int) {
     float* space = scratch(floats);
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t s = i / shape.kv_heads;
-      kernels.ops->attention_backward(q, q_stride, out, dout, out_stride, segments[s], i % shape.kv_heads, shape, dq, dq_stride, dk_rows[s],
-                                      dv_rows[s], kv_stride, space);
-    }
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t s = trees[i / shape.kv_heads]; s < trees[i / shape.kv_heads + 1]; ++s)
+        if (segments[s].query_count > 0)
+          kernels.ops->attention_backward(q, q_stride, out, dout, out_stride, segments[s], i % shape.kv_heads, shape, dq, dq_stride,
+                                          gradients[s], kv_stride, space);
   });
 }
 

@@ -15,6 +15,8 @@ void embed_backward(ThreadPool& pool, const KernelTable& kernels, const int32_t*
 void gather_rows(ThreadPool& pool, const KernelTable& kernels, const float* x, const int32_t* index, int64_t n, int64_t width, float* y);
 void scatter_add_rows(ThreadPool& pool, const KernelTable& kernels, const float* y, const int32_t* index, int64_t n, int64_t width,
                       float* x);
+void sum_rows(ThreadPool& pool, const KernelTable& kernels, const float* x, const int32_t* index, const int64_t* starts, int64_t n,
+              int64_t width, float* y);
 
 void rms_norm(ThreadPool& pool, const KernelTable& kernels, const float* x, int64_t x_stride, const float* weight, int64_t rows,
               int64_t width, float eps, float* y, int64_t y_stride, float* rstd);
@@ -27,10 +29,9 @@ void rope(ThreadPool& pool, const KernelTable& kernels, float* x, int64_t row_st
 
 void attention(ThreadPool& pool, const KernelTable& kernels, const float* q, int64_t q_stride, const AttentionSegment* segments,
                int64_t count, AttentionShape shape, float* out, int64_t out_stride, float* lse);
-// Throws ArgumentError when keys or values of a segment take more than one block.
 void attention_backward(ThreadPool& pool, const KernelTable& kernels, const float* q, int64_t q_stride, const float* out, const float* dout,
                         int64_t out_stride, const float* lse, const AttentionSegment* segments, int64_t count, AttentionShape shape,
-                        float* dq, int64_t dq_stride, float* const* dk_rows, float* const* dv_rows, int64_t kv_stride);
+                        float* dq, int64_t dq_stride, const KvGradients* gradients, int64_t kv_stride);
 
 void swiglu(ThreadPool& pool, const KernelTable& kernels, const float* gate_up, int64_t rows, int64_t width, float* h);
 void swiglu_backward(ThreadPool& pool, const KernelTable& kernels, const float* gate_up, const float* dh, int64_t rows, int64_t width,

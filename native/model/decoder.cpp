@@ -1,5 +1,6 @@
 #include "model/decoder.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "model/rope_table.h"
@@ -47,25 +48,43 @@ void Decoder::store_in_pages(const PackedBatch& batch, const KvView& view, int64
 void Decoder::make_segments(const PackedBatch& batch, const KvView& view, int64_t layer, bool last) {
   const int64_t kv = config_.kv_dim();
   segments_.clear();
-  key_blocks_.resize(batch.segments.size());
-  value_blocks_.resize(batch.segments.size());
+  piece_rows_.clear();
+  piece_ends_.clear();
   int64_t query_row = 0;
-  for (size_t i = 0; i < batch.segments.size(); ++i) {
-    const Segment& s = batch.segments[i];
+  for (const Segment& s : batch.segments) {
     const int64_t queries = last ? s.selected : s.rows;
     AttentionSegment a{query_row, queries, s.past + s.rows, {}, {}};
     query_row += queries;
     if (queries == 0) continue;
     if (s.pages) {
-      a.keys = {const_cast<const float* const*>(s.pages->keys[layer].data()), s.pages->block_tokens, kv};
-      a.values = {const_cast<const float* const*>(s.pages->values[layer].data()), s.pages->block_tokens, kv};
+      a.keys = {s.pages->keys[layer].data(), s.pages->ends.data(), kv};
+      a.values = {s.pages->values[layer].data(), s.pages->ends.data(), kv};
     } else {
-      key_blocks_[i] = view.keys + s.first_row * view.key_stride;
-      value_blocks_[i] = view.values + s.first_row * view.value_stride;
-      a.keys = {&key_blocks_[i], s.rows, view.key_stride};
-      a.values = {&value_blocks_[i], s.rows, view.value_stride};
+      const auto from = static_cast<int64_t>(piece_rows_.size());
+      for (const Segment* p = &s;; p = &batch.segments[p->parent]) {
+        piece_rows_.push_back(p->first_row);
+        piece_ends_.push_back(p->past + p->rows);
+        if (p->parent < 0) break;
+      }
+      std::reverse(piece_rows_.begin() + from, piece_rows_.end());
+      std::reverse(piece_ends_.begin() + from, piece_ends_.end());
     }
     segments_.push_back(a);
+  }
+  // The lists have their final places now.
+  key_pieces_.clear();
+  value_pieces_.clear();
+  for (const int64_t row : piece_rows_) {
+    key_pieces_.push_back(view.keys + row * view.key_stride);
+    value_pieces_.push_back(view.values + row * view.value_stride);
+  }
+  size_t at = 0;
+  for (AttentionSegment& a : segments_) {
+    if (a.keys.pieces) continue;
+    a.keys = {key_pieces_.data() + at, piece_ends_.data() + at, view.key_stride};
+    a.values = {value_pieces_.data() + at, piece_ends_.data() + at, view.value_stride};
+    while (piece_ends_[at++] < a.key_count) {
+    }
   }
 }
 
@@ -96,7 +115,7 @@ float* Decoder::forward(const PackedBatch& batch, Workspace& ws) {
   const DecoderConfig& c = config_;
   const auto R = static_cast<int64_t>(batch.tokens.size());
   const auto S = static_cast<int64_t>(batch.selected.size());
-  ws.layout(R, S);
+  ws.layout(R, S, batch.gathered);
   backend_.embed(batch.tokens.data(), R, w(weights_.embedding()), c.hidden, ws.layer(0).x);
   for (int64_t i = 0; i < c.layers; ++i) {
     const LayerBuffers& l = ws.layer(i);

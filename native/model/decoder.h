@@ -34,7 +34,7 @@ class Decoder {
   };
   KvView kv_view(const LayerBuffers& l) const;
   void store_in_pages(const PackedBatch& batch, const KvView& view, int64_t layer);
-  // Fills segments_ (and the block pointers they need) for one layer.
+  // Fills segments_ (and the lists of pieces they need) for one layer.
   void make_segments(const PackedBatch& batch, const KvView& view, int64_t layer, bool last);
   void project_keys_values(const PackedBatch& batch, Workspace& ws, const LayerBuffers& l, int64_t layer);
   void project_queries(const float* normed, int64_t rows, const int32_t* positions, const LayerBuffers& l, int64_t layer);
@@ -51,8 +51,10 @@ class Decoder {
   float* sin_;
   // Reused between passes.
   std::vector<AttentionSegment> segments_;
-  std::vector<const float*> key_blocks_, value_blocks_;
-  std::vector<float*> rows_, dk_rows_, dv_rows_;
+  std::vector<int64_t> piece_rows_, piece_ends_;  // of the segments without pages, end to end: first row in the batch, last position + 1
+  std::vector<const float*> key_pieces_, value_pieces_;
+  std::vector<float*> rows_, dk_pieces_, dv_pieces_;
+  std::vector<KvGradients> gradients_;
 };
 
 }  // namespace siri

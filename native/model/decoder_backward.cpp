@@ -14,18 +14,22 @@ void Decoder::backward_attention(const PackedBatch& batch, Workspace& ws, int64_
   const int32_t* q_positions = (last ? batch.selected_positions : batch.positions).data();
 
   make_segments(batch, kv_view(l), layer, last);
-  dk_rows_.clear();
-  dv_rows_.clear();
-  for (const Segment& s : batch.segments) {
-    if ((last ? s.selected : s.rows) == 0) continue;
-    dk_rows_.push_back(ws.dk + s.first_row * 2 * kv);
-    dv_rows_.push_back(ws.dkv + s.first_row * 2 * kv + kv);
+  dk_pieces_.clear();
+  dv_pieces_.clear();
+  for (const int64_t row : piece_rows_) {
+    dk_pieces_.push_back(ws.dk + row * 2 * kv);
+    dv_pieces_.push_back(ws.dkv + row * 2 * kv + kv);
+  }
+  gradients_.clear();
+  for (const AttentionSegment& a : segments_) {
+    const auto at = a.keys.ends - piece_ends_.data();
+    gradients_.push_back({dk_pieces_.data() + at, dv_pieces_.data() + at});
   }
   const size_t dkv_bytes = static_cast<size_t>(R * 2 * kv) * sizeof(float);
   backend_.zero(ws.dkv, dkv_bytes);
   if (c.qk_norm) backend_.zero(ws.dk, dkv_bytes);
   backend_.attention_backward(l.q, c.q_dim(), l.attn, ws.dattn, c.q_dim(), l.lse, segments_.data(), static_cast<int64_t>(segments_.size()),
-                              shape_, ws.dq, c.q_dim(), dk_rows_.data(), dv_rows_.data(), 2 * kv);
+                              shape_, ws.dq, c.q_dim(), gradients_.data(), 2 * kv);
   backend_.rope(ws.dq, c.q_dim(), Q, c.heads, c.head_dim, q_positions, cos_, sin_, true);
   backend_.rope(ws.dk, 2 * kv, R, c.kv_heads, c.head_dim, batch.positions.data(), cos_, sin_, true);
   if (c.qk_norm) {

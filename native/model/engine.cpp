@@ -25,9 +25,9 @@ Engine::Engine(std::unique_ptr<Backend> backend, const DecoderConfig& config, co
       decoder_(*backend_, config_, weights_),
       forward_(*backend_, config_, Workspace::Mode::kForward),
       train_(*backend_, config_, Workspace::Mode::kTrain),
-      cache_(*backend_, config_, options.kv_cache_bytes),
+      cache_(*backend_, config_, options.kv_cache_bytes, options.share_prefixes),
       scheduler_(*backend_, config_, weights_, decoder_, forward_, cache_, options.max_batch_tokens),
-      trainer_(*backend_, config_, weights_, decoder_, forward_, train_, options.max_batch_tokens),
+      trainer_(*backend_, config_, weights_, decoder_, forward_, train_, options.max_batch_tokens, options.share_prefixes),
       thread_([this] { loop(); }) {}
 
 Engine::~Engine() { close(); }
@@ -65,7 +65,7 @@ EngineStats Engine::stats() const {
 
 void Engine::publish_stats() {
   const std::lock_guard lock(mutex_);
-  stats_ = {scheduler_.stats(), trainer_.trained_tokens(), weight_version_};
+  stats_ = {scheduler_.stats(), trainer_.trained_tokens(), trainer_.saved_tokens(), weight_version_};
 }
 
 MemoryPlan Engine::memory_plan() {
@@ -79,7 +79,7 @@ MemoryPlan Engine::memory_plan() {
                          bytes(2 * c.intermediate, c.hidden) + bytes(c.hidden, c.intermediate);
     packed[backward] = static_cast<size_t>(c.layers) * layer + bytes(c.vocab, c.hidden);
   }
-  return {buffer, cache_.bytes(), buffer, 2 * buffer, forward_.bytes(n, n), train_.bytes(n, n), packed[0], packed[1]};
+  return {buffer, cache_.bytes(), buffer, 2 * buffer, forward_.bytes(n, n, n), train_.bytes(n, n, n), packed[0], packed[1]};
 }
 
 void Engine::start_sampling(std::shared_ptr<Job> job) {

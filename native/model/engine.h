@@ -21,6 +21,7 @@ namespace siri {
 struct EngineOptions {
   int64_t max_batch_tokens = 1024;  // rows of one forward pass; a longer row gets a pass of its own
   size_t kv_cache_bytes = size_t{512} << 20;
+  bool share_prefixes = true;  // compute once what prompts and rows begin with in common; false only to compare
 };
 
 // Bytes by purpose. Training memory (gradients, moments, packed_for_training, train_activations) is taken at the first train() and
@@ -33,6 +34,7 @@ struct MemoryPlan {
 struct EngineStats {
   SchedulerStats sampling;
   int64_t trained_tokens = 0;
+  int64_t saved_tokens = 0;  // Trainer::saved_tokens
   int64_t weight_version = 0;
 };
 

@@ -17,7 +17,8 @@ size_t KvCache::KeyHash::operator()(const Key& k) const {
   return static_cast<size_t>(h);
 }
 
-KvCache::KvCache(Backend& backend, const DecoderConfig& c, size_t bytes) : backend_(backend), layers_(c.layers), row_(c.kv_dim()) {
+KvCache::KvCache(Backend& backend, const DecoderConfig& c, size_t bytes, bool reuse)
+    : backend_(backend), layers_(c.layers), row_(c.kv_dim()), reuse_(reuse) {
   const size_t block_bytes = static_cast<size_t>(layers_ * 2 * kBlockTokens * row_) * sizeof(float);
   const auto count = static_cast<int64_t>(bytes / block_bytes);
   if (count < 1)
@@ -33,7 +34,7 @@ KvCache::~KvCache() { backend_.release(memory_); }
 
 bool KvCache::first_missing(const int32_t* tokens, int64_t count, Key* key) const {
   uint64_t parent = 0;
-  for (int64_t b = 0; (b + 1) * kBlockTokens <= count - 1; ++b) {
+  for (int64_t b = 0; reuse_ && (b + 1) * kBlockTokens <= count - 1; ++b) {
     key->parent = parent;
     std::copy_n(tokens + b * kBlockTokens, kBlockTokens, key->tokens.begin());
     const auto found = known_.find(*key);
@@ -46,6 +47,7 @@ bool KvCache::first_missing(const int32_t* tokens, int64_t count, Key* key) cons
 void KvCache::append(CachedSequence* s, int32_t block) {
   const int64_t plane = kBlockTokens * row_;
   s->blocks_.push_back(block);
+  s->pages_.ends.push_back(static_cast<int64_t>(s->blocks_.size()) * kBlockTokens);
   for (int64_t l = 0; l < layers_; ++l) {
     float* base = memory_ + (static_cast<int64_t>(block) * layers_ + l) * 2 * plane;
     s->pages_.keys[l].push_back(base);
@@ -119,6 +121,7 @@ void KvCache::extend(CachedSequence* s, int64_t rows) {
 
 void KvCache::advance(CachedSequence* s, const int32_t* tokens, int64_t rows) {
   s->length_ += rows;
+  if (!reuse_) return;
   for (; (s->registered_ + 1) * kBlockTokens <= s->length_; ++s->registered_) {
     Key key;
     key.parent = s->parent_;

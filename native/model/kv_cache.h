@@ -38,8 +38,8 @@ class KvCache {
  public:
   static constexpr int64_t kBlockTokens = 16;
 
-  // Throws MemoryError with the numbers when `bytes` holds no block.
-  KvCache(Backend& backend, const DecoderConfig& config, size_t bytes);
+  // Throws MemoryError with the numbers when `bytes` holds no block. Without `reuse` no content is ever known.
+  KvCache(Backend& backend, const DecoderConfig& config, size_t bytes, bool reuse);
   ~KvCache();
   KvCache(const KvCache&) = delete;
   KvCache& operator=(const KvCache&) = delete;
@@ -88,6 +88,7 @@ class KvCache {
   Backend& backend_;
   int64_t layers_;
   int64_t row_;  // kv_dim
+  bool reuse_;
   size_t bytes_ = 0;
   float* memory_ = nullptr;  // [block][layer][key, value][kBlockTokens, kv_dim]
   std::vector<Block> blocks_;

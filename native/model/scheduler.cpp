@@ -100,9 +100,11 @@ void Scheduler::build_batch() {
       budget -= r->rows;
       cache_.extend(&r->cached, r->rows);
       const bool complete = r->rows == missing;
-      batch_.add(r->tokens.data() + r->cached.length(), r->rows, r->cached.length(), complete ? 1 : 0, &r->cached.pages());
+      batch_.add(r->tokens.data() + r->cached.length(),
+                 {.rows = r->rows, .past = r->cached.length(), .selected = complete ? 1 : 0, .pages = &r->cached.pages()});
       if (complete) drawing_.push_back(r.get());
     }
+  batch_.select();
 }
 
 void Scheduler::draw(const float* hidden) {

@@ -8,115 +8,132 @@
 namespace siri {
 
 Trainer::Trainer(Backend& backend, const DecoderConfig& config, Weights& weights, Decoder& decoder, Workspace& forward, Workspace& train,
-                 int64_t max_batch_tokens)
+                 int64_t max_batch_tokens, bool share_prefixes)
     : backend_(backend),
       config_(config),
       weights_(weights),
       decoder_(decoder),
       forward_(forward),
       train_(train),
-      max_batch_tokens_(max_batch_tokens) {}
-
-// The last token of a row is never an input: nothing is predicted from it.
-int64_t Trainer::pack(const RowSet& rows, int64_t first, bool with_prompt) {
-  batch_.clear();
-  int64_t row = first;
-  for (; row < rows.count(); ++row) {
-    const int64_t inputs = rows.length(row) - 1;
-    const int64_t selected = with_prompt ? inputs : rows.response_length(row);
-    if (selected == 0) continue;
-    if (!batch_.tokens.empty() && static_cast<int64_t>(batch_.tokens.size()) + inputs > max_batch_tokens_) break;
-    batch_.add(rows.data(row), inputs, 0, selected, nullptr);
-  }
-  return row;
-}
-
-void Trainer::collect_targets(const RowSet& rows, int64_t first, int64_t last, bool with_prompt) {
-  targets_.clear();
-  sampling_.clear();
-  for (int64_t row = first; row < last; ++row)
-    for (int64_t p = with_prompt ? 1 : rows.response_start[row]; p < rows.length(row); ++p) {
-      targets_.push_back(rows.data(row)[p]);
-      sampling_.push_back(p < rows.response_start[row] ? RowSampling{} : rows.sampling[row]);
-    }
-  logprobs_.resize(targets_.size());
-  entropies_.resize(targets_.size());
-}
+      max_batch_tokens_(max_batch_tokens),
+      share_prefixes_(share_prefixes) {}
 
 ScoreResult Trainer::score(const RowSet& rows, const std::atomic<bool>& aborted) {
+  const RowPacking packing{.share = share_prefixes_, .max_tokens = max_batch_tokens_};
   ScoreResult result;
-  for (int64_t row = 0; row < rows.count();) {
+  result.logprobs.resize(rows.response_tokens());
+  result.entropies.resize(rows.response_tokens());
+  for (const RowGroup& group : divide_rows(rows, packing)) {
     if (aborted) throw AbortError();
-    const int64_t last = pack(rows, row, false);
-    collect_targets(rows, row, last, false);
-    row = last;
-    const float* hidden = decoder_.forward(batch_, forward_);
-    if (!hidden) continue;
-    backend_.head_score(hidden, weights_.data(Store::kWeight) + weights_.head(), targets_.data(), sampling_.data(),
-                        static_cast<int64_t>(targets_.size()), config_.hidden, config_.vocab, logprobs_.data(), entropies_.data());
-    result.logprobs.insert(result.logprobs.end(), logprobs_.begin(), logprobs_.end());
-    result.entropies.insert(result.entropies.end(), entropies_.begin(), entropies_.end());
+    pack_rows(rows, group, packing, true, &shared_);
+    reserve_outputs();
+    const float* hidden = run(shared_, forward_);
+    backend_.head_score(hidden, weights_.data(Store::kWeight) + weights_.head(), shared_.target.data(), shared_.sampling.data(),
+                        shared_.predictions(), config_.hidden, config_.vocab, logprobs_.data(), entropies_.data());
+    for (int64_t k = 0; k < shared_.predictions(); ++k)
+      for (int64_t t = shared_.starts[k]; t < shared_.starts[k + 1]; ++t) {
+        result.logprobs[shared_.tokens[t]] = logprobs_[k];
+        result.entropies[shared_.tokens[t]] = entropies_[k];
+      }
+    count_saved(shared_);
   }
   return result;
+}
+
+void Trainer::reserve_outputs() {
+  logprobs_.resize(shared_.target.size());
+  entropies_.resize(shared_.target.size());
+}
+
+void Trainer::count_saved(const SharedRows& packed) {
+  saved_tokens_ += packed.row_tokens - static_cast<int64_t>(packed.batch.tokens.size());
+}
+
+const float* Trainer::run(const SharedRows& packed, Workspace& workspace) {
+  const float* hidden = decoder_.forward(packed.batch, workspace);
+  if (packed.batch.gathered == 0) return hidden;
+  backend_.gather_rows(hidden, packed.hidden.data(), packed.predictions(), config_.hidden, workspace.head_hidden);
+  return workspace.head_hidden;
+}
+
+TokenLoss Trainer::token_loss(TokenTerms& terms) {
+  return [this, &terms](int64_t begin, int64_t end, const float* logprob, const float* entropy, float* dlogprob, float* dentropy) {
+    // From head rows to the tokens they stand for, and the gradients back.
+    const int64_t first = shared_.starts[begin], n = shared_.starts[end] - first;
+    for (std::vector<float>& v : expanded_) v.resize(n);
+    for (int64_t k = begin; k < end; ++k)
+      for (int64_t t = shared_.starts[k]; t < shared_.starts[k + 1]; ++t) {
+        expanded_[0][t - first] = logprob[k - begin];
+        expanded_[1][t - first] = entropy[k - begin];
+      }
+    terms.apply(shared_.tokens.data() + first, n, expanded_[0].data(), expanded_[1].data(), expanded_[2].data(), expanded_[3].data());
+    for (int64_t k = begin; k < end; ++k) {
+      double logprob_sum = 0, entropy_sum = 0;
+      for (int64_t t = shared_.starts[k]; t < shared_.starts[k + 1]; ++t) {
+        logprob_sum += expanded_[2][t - first];
+        entropy_sum += expanded_[3][t - first];
+      }
+      dlogprob[k - begin] = static_cast<float>(logprob_sum);
+      dentropy[k - begin] = static_cast<float>(entropy_sum);
+    }
+  };
+}
+
+LogitLoss Trainer::divergence_loss(const LossSpec& spec, TokenTerms& terms) {
+  return [this, &spec, &terms](int64_t begin, int64_t end, const float*, float* logits, const float* teacher_logits) {
+    scales_.resize(end - begin);
+    values_.resize(end - begin);
+    for (int64_t k = begin; k < end; ++k) scales_[k - begin] = spec.scale * terms.coefficient(shared_.tokens[k]);
+    backend_.divergence_rows(spec.divergence, scales_.data(), end - begin, config_.vocab, logits, teacher_logits, values_.data());
+    for (int64_t k = begin; k < end; ++k) terms.add_divergence(shared_.tokens[k], values_[k - begin]);
+  };
 }
 
 TrainResult Trainer::train(const RowSet& rows, const LossSpec& spec, const std::atomic<bool>& aborted) {
   weights_.ensure(Store::kGradient);
   const float* head = weights_.data(Store::kWeight) + weights_.head();
   float* dhead = weights_.data(Store::kGradient) + weights_.head();
-  const bool with_prompt = spec.kind == LossKind::kWeighted && spec.prompt_coef > 0;
+  const bool distill = spec.kind == LossKind::kDistill;
+  const RowPacking packing{
+      .with_prompt = spec.kind == LossKind::kWeighted && spec.prompt_coef > 0, .share = share_prefixes_, .max_tokens = max_batch_tokens_};
   TokenTerms terms(rows, spec);
+  const int64_t saved_before = saved_tokens_;
   TrainResult result;
-  std::vector<int64_t> index;
-  std::vector<double> scales, values;
-  int64_t response = 0;  // response tokens before this micro-batch
+  result.logprobs.resize(rows.response_tokens());
   try {
-    for (int64_t row = 0; row < rows.count();) {
+    for (const RowGroup& group : divide_rows(rows, packing)) {
       if (aborted) throw AbortError();
-      const int64_t last = pack(rows, row, with_prompt);
-      collect_targets(rows, row, last, with_prompt);
-      const auto n = static_cast<int64_t>(targets_.size());
-      index.clear();
-      for (int64_t r = row; r < last; ++r) {
-        if (with_prompt) index.insert(index.end(), rows.response_start[r] - 1, TokenTerms::kPrompt);
-        for (int64_t i = 0; i < rows.response_length(r); ++i) index.push_back(response++);
-      }
-      const int64_t first = row;
-      row = last;
-      if (n == 0) continue;
-      result.total_tokens += static_cast<int64_t>(batch_.tokens.size());
+      // Equal predictions of a student may have different teachers.
+      pack_rows(rows, group, packing, !distill, &shared_);
+      reserve_outputs();
+      const int64_t n = shared_.predictions();
+      result.total_tokens += static_cast<int64_t>(shared_.batch.tokens.size());
+      count_saved(shared_);
 
       const float* teacher = nullptr;
-      if (spec.kind == LossKind::kDistill) {
-        teacher_.clear();
-        for (int64_t r = first; r < last; ++r)
-          teacher_.add(spec.teacher.data(r), spec.teacher.length(r) - 1, 0, rows.response_length(r), nullptr);
-        result.total_tokens += static_cast<int64_t>(teacher_.tokens.size());
-        teacher = decoder_.forward(teacher_, forward_);
+      if (distill) {
+        pack_rows(spec.teacher, group, packing, false, &teacher_);
+        result.total_tokens += static_cast<int64_t>(teacher_.batch.tokens.size());
+        count_saved(teacher_);
+        teacher = run(teacher_, forward_);
       }
-      const float* hidden = decoder_.forward(batch_, train_);
-      if (teacher) {
-        const LogitLoss loss = [&](int64_t begin, int64_t end, const float*, float* logits, const float* teacher_logits) {
-          scales.resize(end - begin);
-          values.resize(end - begin);
-          for (int64_t i = begin; i < end; ++i) scales[i - begin] = spec.scale * terms.coefficient(index[i]);
-          backend_.divergence_rows(spec.divergence, scales.data(), end - begin, config_.vocab, logits, teacher_logits, values.data());
-          for (int64_t i = begin; i < end; ++i) terms.add_divergence(index[i], values[i - begin]);
-        };
-        backend_.head_distill(hidden, teacher, head, targets_.data(), n, config_.hidden, config_.vocab, loss, logprobs_.data(),
-                              train_.dhidden, dhead);
-      } else {
-        const TokenLoss loss = [&](int64_t begin, int64_t end, const float* logprob, const float* entropy, float* dlogprob,
-                                   float* dentropy) {
-          terms.apply(index.data() + begin, end - begin, logprob, entropy, dlogprob, dentropy);
-        };
-        backend_.head_train(hidden, head, targets_.data(), sampling_.data(), n, config_.hidden, config_.vocab, loss, logprobs_.data(),
-                            entropies_.data(), train_.dhidden, dhead);
-      }
+      const float* hidden = run(shared_, train_);
+      const bool gathered = shared_.batch.gathered > 0;
+      float* dhidden = gathered ? train_.head_dhidden : train_.dhidden;
+      if (teacher)
+        backend_.head_distill(hidden, teacher, head, shared_.target.data(), n, config_.hidden, config_.vocab, divergence_loss(spec, terms),
+                              logprobs_.data(), dhidden, dhead);
+      else
+        backend_.head_train(hidden, head, shared_.target.data(), shared_.sampling.data(), n, config_.hidden, config_.vocab,
+                            token_loss(terms), logprobs_.data(), entropies_.data(), dhidden, dhead);
       terms.check_finite();
-      decoder_.backward(batch_, train_);
-      for (int64_t i = 0; i < n; ++i)
-        if (index[i] != TokenTerms::kPrompt) result.logprobs.push_back(logprobs_[i]);
+      if (gathered)
+        backend_.sum_rows(dhidden, shared_.users.data(), shared_.user_starts.data(), static_cast<int64_t>(shared_.batch.selected.size()),
+                          config_.hidden, train_.dhidden);
+      decoder_.backward(shared_.batch, train_);
+      for (int64_t k = 0; k < n; ++k)
+        for (int64_t t = shared_.starts[k]; t < shared_.starts[k + 1]; ++t)
+          if (shared_.tokens[t] != SharedRows::kPromptToken) result.logprobs[shared_.tokens[t]] = logprobs_[k];
     }
   } catch (...) {
     zero_gradients();
@@ -124,6 +141,7 @@ TrainResult Trainer::train(const RowSet& rows, const LossSpec& spec, const std::
   }
   has_gradients_ = true;
   trained_tokens_ += result.total_tokens;
+  result.saved_tokens = saved_tokens_ - saved_before;
   result.parts = terms.finish();
   return result;
 }

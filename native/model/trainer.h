@@ -1,5 +1,6 @@
-// Scoring, training and the optimiser step over rows, cut into micro-batches bounded by tokens. Every normaliser is computed over
-// all rows of the call before the first micro-batch, so the cut changes no mean. Knows nothing of sampling and threads.
+// Scoring, training and the optimiser step over rows, cut into micro-batches bounded by tokens; what rows of one micro-batch begin
+// with in common is computed once. Every normaliser is computed over all rows of the call before the first micro-batch, so neither
+// the cut nor the sharing changes a mean. Knows nothing of sampling and threads.
 #pragma once
 #include <atomic>
 #include <functional>
@@ -8,6 +9,7 @@
 #include "model/decoder.h"
 #include "model/losses.h"
 #include "model/rows.h"
+#include "model/shared_rows.h"
 
 namespace siri {
 
@@ -18,6 +20,7 @@ struct ScoreResult {
 struct TrainResult {
   LossParts parts;
   int64_t total_tokens = 0;     // run through the engine
+  int64_t saved_tokens = 0;     // not run because another row of the micro-batch had them
   std::vector<float> logprobs;  // per response token, rows end to end
 };
 
@@ -34,7 +37,7 @@ struct UpdateResult {
 class Trainer {
  public:
   Trainer(Backend& backend, const DecoderConfig& config, Weights& weights, Decoder& decoder, Workspace& forward, Workspace& train,
-          int64_t max_batch_tokens);
+          int64_t max_batch_tokens, bool share_prefixes);
 
   ScoreResult score(const RowSet& rows, const std::atomic<bool>& aborted);
   // Adds to the gradients. When it throws (abort, a loss that is not finite) all gradients are cleared.
@@ -48,11 +51,17 @@ class Trainer {
   int64_t step() const { return step_; }
   void set_step(int64_t step) { step_ = step; }
   int64_t trained_tokens() const { return trained_tokens_; }
+  int64_t saved_tokens() const { return saved_tokens_; }  // by train() and score()
 
  private:
-  // Packs rows from `first` on into batch_ and returns the row after the last one taken.
-  int64_t pack(const RowSet& rows, int64_t first, bool with_prompt);
-  void collect_targets(const RowSet& rows, int64_t first, int64_t last, bool with_prompt);
+  // Hidden states of the head rows, [predictions, hidden].
+  const float* run(const SharedRows& packed, Workspace& workspace);
+  // Makes room for what the head says of shared_.
+  void reserve_outputs();
+  void count_saved(const SharedRows& packed);
+  // Losses over the head rows of shared_.
+  TokenLoss token_loss(TokenTerms& terms);
+  LogitLoss divergence_loss(const LossSpec& spec, TokenTerms& terms);
 
   Backend& backend_;
   const DecoderConfig& config_;
@@ -61,15 +70,16 @@ class Trainer {
   Workspace& forward_;
   Workspace& train_;
   int64_t max_batch_tokens_;
+  bool share_prefixes_;
   bool has_gradients_ = false;
   int64_t step_ = 0;
-  int64_t trained_tokens_ = 0;
+  int64_t trained_tokens_ = 0, saved_tokens_ = 0;
 
   // Reused between micro-batches.
-  PackedBatch batch_, teacher_;
-  std::vector<int32_t> targets_;
-  std::vector<RowSampling> sampling_;
-  std::vector<float> logprobs_, entropies_;
+  SharedRows shared_, teacher_;
+  std::vector<float> logprobs_, entropies_;  // per head row
+  std::vector<float> expanded_[4];           // per token of a chunk: log-prob, entropy and their gradients
+  std::vector<double> scales_, values_;
 };
 
 }  // namespace siri

@@ -22,10 +22,10 @@ Workspace::~Workspace() {
   if (memory_) backend_.release(memory_);
 }
 
-size_t Workspace::bytes(int64_t rows, int64_t selected) { return place(nullptr, rows, selected); }
+size_t Workspace::bytes(int64_t rows, int64_t selected, int64_t gathered) { return place(nullptr, rows, selected, gathered); }
 
-void Workspace::layout(int64_t rows, int64_t selected) {
-  const size_t need = bytes(rows, selected);
+void Workspace::layout(int64_t rows, int64_t selected, int64_t gathered) {
+  const size_t need = bytes(rows, selected, gathered);
   if (need > capacity_) {
     if (memory_) backend_.release(memory_);
     memory_ = nullptr;
@@ -33,10 +33,10 @@ void Workspace::layout(int64_t rows, int64_t selected) {
     memory_ = static_cast<char*>(backend_.allocate(need));
     capacity_ = need;
   }
-  place(memory_, rows, selected);
+  place(memory_, rows, selected, gathered);
 }
 
-size_t Workspace::place(char* base, int64_t R, int64_t S) {
+size_t Workspace::place(char* base, int64_t R, int64_t S, int64_t G) {
   const DecoderConfig& c = config_;
   Bump b{base};
   const bool train = mode_ == Mode::kTrain;
@@ -65,8 +65,10 @@ size_t Workspace::place(char* base, int64_t R, int64_t S) {
   out = b.take(S * c.hidden);
   rstd_out = b.take(S);
   hidden = b.take(S * c.hidden);
+  head_hidden = b.take(G * c.hidden);
   if (!train) return b.used;
   dhidden = b.take(S * c.hidden);
+  head_dhidden = b.take(G * c.hidden);
   dout = b.take(S * c.hidden);
   dx = b.take(R * c.hidden);
   dnormed = b.take(R * c.hidden);

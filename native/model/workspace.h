@@ -34,38 +34,40 @@ class Workspace {
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
 
-  // Bytes a pass over `rows` rows, `selected` of them selected, needs.
-  size_t bytes(int64_t rows, int64_t selected);
-  void layout(int64_t rows, int64_t selected);
+  // Bytes a pass over `rows` rows needs, `selected` of them selected, `gathered` rows of them for the head.
+  size_t bytes(int64_t rows, int64_t selected, int64_t gathered);
+  void layout(int64_t rows, int64_t selected, int64_t gathered);
   size_t capacity() const { return capacity_; }
 
   // In forward mode all layers share one set of buffers.
   const LayerBuffers& layer(int64_t i) const { return layers_[mode_ == Mode::kTrain ? i : 0]; }
 
   // Scratch of the forward pass.
-  float* normed;      // (R, hidden)
-  float* normed_sel;  // (S, hidden) gathered for the last layer's queries
-  float* x_sel;       // (S, hidden) its residual stream
-  float* act;         // (R, intermediate)
-  float* out;         // (S, hidden) before the final norm
-  float* rstd_out;    // (S)
-  float* hidden;      // (S, hidden) after the final norm
+  float* normed;       // (R, hidden)
+  float* normed_sel;   // (S, hidden) gathered for the last layer's queries
+  float* x_sel;        // (S, hidden) its residual stream
+  float* act;          // (R, intermediate)
+  float* out;          // (S, hidden) before the final norm
+  float* rstd_out;     // (S)
+  float* hidden;       // (S, hidden) after the final norm
+  float* head_hidden;  // (G, hidden) gathered for the head
   // Scratch of the backward pass (kTrain only).
-  float* dhidden;      // (S, hidden)
-  float* dout;         // (S, hidden)
-  float* dx;           // (R, hidden)
-  float* dnormed;      // (R, hidden)
-  float* dnormed_sel;  // (S, hidden)
-  float* dq;           // (R, q_dim)
-  float* dq_raw;       // (R, q_dim) only with q/k norms, else dq
-  float* dk;           // (R, 2 * kv_dim) gradient of rotated keys in its first half; only with q/k norms, else dkv
-  float* dkv;          // (R, 2 * kv_dim)
-  float* dattn;        // (R, q_dim)
-  float* dgate_up;     // (R, 2 * intermediate)
-  float* dact;         // (R, intermediate)
+  float* dhidden;       // (S, hidden)
+  float* head_dhidden;  // (G, hidden)
+  float* dout;          // (S, hidden)
+  float* dx;            // (R, hidden)
+  float* dnormed;       // (R, hidden)
+  float* dnormed_sel;   // (S, hidden)
+  float* dq;            // (R, q_dim)
+  float* dq_raw;        // (R, q_dim) only with q/k norms, else dq
+  float* dk;            // (R, 2 * kv_dim) gradient of rotated keys in its first half; only with q/k norms, else dkv
+  float* dkv;           // (R, 2 * kv_dim)
+  float* dattn;         // (R, q_dim)
+  float* dgate_up;      // (R, 2 * intermediate)
+  float* dact;          // (R, intermediate)
 
  private:
-  size_t place(char* base, int64_t rows, int64_t selected);
+  size_t place(char* base, int64_t rows, int64_t selected, int64_t gathered);
 
   Backend& backend_;
   DecoderConfig config_;

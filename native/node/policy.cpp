@@ -53,7 +53,11 @@ RowSet read_rows(const Napi::Object& o) {
   const size_t n = rows.response_start.size();
   if (rows.offsets.size() != n + 1 || temperature.size() != n || top_k.size() != n || top_p.size() != n)
     throw ArgumentError("rows: array lengths do not match");
-  for (size_t i = 0; i < n; ++i) rows.sampling.push_back({temperature[i], top_k[i], top_p[i]});
+  rows.response_offsets.push_back(0);
+  for (size_t i = 0; i < n; ++i) {
+    rows.sampling.push_back({temperature[i], top_k[i], top_p[i]});
+    rows.response_offsets.push_back(rows.response_offsets.back() + rows.response_length(static_cast<int64_t>(i)));
+  }
   return rows;
 }
 
@@ -136,6 +140,7 @@ class PolicyEngine : public Napi::ObjectWrap<PolicyEngine> {
       device_ = backend->name();
       EngineOptions engine;
       engine.max_batch_tokens = integer(options, "maxBatchTokens");
+      engine.share_prefixes = boolean(options, "sharePrefixes");
       engine.kv_cache_bytes = static_cast<size_t>(number(options, "kvCacheMiB") * 1048576.0);
       engine_ = std::make_unique<Engine>(std::move(backend), read_config(info[0].As<Napi::Object>()), engine);
     });
@@ -290,6 +295,7 @@ class PolicyEngine : public Napi::ObjectWrap<PolicyEngine> {
       o.Set("prefillTokens", static_cast<double>(s.sampling.prefill_tokens));
       o.Set("prefillTokensSaved", static_cast<double>(s.sampling.prefill_tokens_saved));
       o.Set("trainedTokens", static_cast<double>(s.trained_tokens));
+      o.Set("savedTokens", static_cast<double>(s.saved_tokens));
       o.Set("weightVersion", static_cast<double>(s.weight_version));
       return o;
     });
@@ -354,6 +360,7 @@ class PolicyEngine : public Napi::ObjectWrap<PolicyEngine> {
                  std::initializer_list<std::pair<const char*, double>>{{"loss", p.loss},
                                                                        {"tokens", p.tokens},
                                                                        {"totalTokens", static_cast<double>(r.total_tokens)},
+                                                                       {"savedTokens", static_cast<double>(r.saved_tokens)},
                                                                        {"policyLoss", p.policy},
                                                                        {"kl", p.kl},
                                                                        {"klMax", p.kl_max},

@@ -9,7 +9,9 @@ namespace siri::reference {
 namespace {
 
 const float* row_of(const KvRows& rows, int64_t position) {
-  return rows.blocks[position / rows.block_tokens] + (position % rows.block_tokens) * rows.row_stride;
+  int64_t piece = 0, first = 0;
+  while (position >= rows.ends[piece]) first = rows.ends[piece++];
+  return rows.pieces[piece] + (position - first) * rows.row_stride;
 }
 
 template <class Real>

@@ -26,11 +26,22 @@ void scatter_add_rows(const float* y, const int32_t* index, int64_t n, int64_t w
     for (int64_t c = 0; c < width; ++c) x[index[i] * width + c] += y[i * width + c];
 }
 
-#define SIRI_INSTANTIATE(Real)                                                         \
-  template void embed(const int32_t*, int64_t, const float*, int64_t, Real*);          \
-  template void embed_backward(const int32_t*, int64_t, const float*, int64_t, Real*); \
-  template void gather_rows(const float*, const int32_t*, int64_t, int64_t, Real*);    \
-  template void scatter_add_rows(const float*, const int32_t*, int64_t, int64_t, Real*);
+template <class Real>
+void sum_rows(const float* x, const int32_t* index, const int64_t* starts, int64_t n, int64_t width, Real* y) {
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t c = 0; c < width; ++c) {
+      Real sum = 0;
+      for (int64_t k = starts[i]; k < starts[i + 1]; ++k) sum += x[index[k] * width + c];
+      y[i * width + c] = sum;
+    }
+}
+
+#define SIRI_INSTANTIATE(Real)                                                           \
+  template void embed(const int32_t*, int64_t, const float*, int64_t, Real*);            \
+  template void embed_backward(const int32_t*, int64_t, const float*, int64_t, Real*);   \
+  template void gather_rows(const float*, const int32_t*, int64_t, int64_t, Real*);      \
+  template void scatter_add_rows(const float*, const int32_t*, int64_t, int64_t, Real*); \
+  template void sum_rows(const float*, const int32_t*, const int64_t*, int64_t, int64_t, Real*);
 SIRI_INSTANTIATE(double)
 SIRI_INSTANTIATE(float)
 

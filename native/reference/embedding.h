@@ -21,4 +21,8 @@ void gather_rows(const float* x, const int32_t* index, int64_t n, int64_t width,
 template <class Real>
 void scatter_add_rows(const float* y, const int32_t* index, int64_t n, int64_t width, Real* x);
 
+// y [n, width]: row i is the sum of rows index[k] of x, k in [starts[i], starts[i + 1]).
+template <class Real>
+void sum_rows(const float* x, const int32_t* index, const int64_t* starts, int64_t n, int64_t width, Real* y);
+
 }  // namespace siri::reference

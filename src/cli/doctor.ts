@@ -78,7 +78,14 @@ async function engine(): Promise<Finding> {
   };
   try {
     const threads = resolveThreads(undefined);
-    const opened = new (native().Engine)(toy, { threads, isa: resolveIsa(undefined), dtype: "float32", maxBatchTokens: 32, kvCacheMiB: 1 });
+    const opened = new (native().Engine)(toy, {
+      threads,
+      isa: resolveIsa(undefined),
+      dtype: "float32",
+      maxBatchTokens: 32,
+      kvCacheMiB: 1,
+      sharePrefixes: true,
+    });
     const { device, threads: used } = opened.info();
     await opened.close(1);
     return { name: "engine", text: `loads; ${device}, ${used} threads (SIRI_THREADS, SIRI_ISA change that)`, ok: true };

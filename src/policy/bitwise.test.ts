@@ -2,7 +2,7 @@
  * The promise that there is one log-prob: what was recorded when a token was sampled is, bit for bit, what scoring and training
  * compute for it, whatever the batch, the threads and the state of the cache. And a reply depends on its seed alone.
  */
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { bits, goldenCases, goldenDir, random, randomTokens } from "../../test/support/policy.js";
 import { COMPUTE_TYPES, INSTRUCTION_SETS } from "../native.js";
 import { Policy, type PolicyOptions } from "./policy.js";
@@ -133,6 +133,82 @@ it("the members of a group share one prefill", async () => {
   expect(policy.stats().prefillTokens).toBe(96 + 8 * 4);
   expect(policy.stats().prefillTokensSaved).toBe(7 * 96);
   await policy.close();
+});
+
+describe.each(COMPUTE_TYPES)("whatever the cache holds, a reply has the same bits, %s", (dtype) => {
+  const SETTINGS = { maxTokens: 6, temperature: 0.9, stop: [], seed: 77 };
+  const BLOCK = 16;
+
+  /** Samples with a policy that shares nothing, then with one in a given state; returns the prompt tokens that the state saved. */
+  async function saved(prompt: Int32Array, options: PolicyOptions, before: (policy: Policy) => Promise<unknown>): Promise<number> {
+    const plain = await Policy.load(goldenDir("qwen3-tied"), { dtype, threads: 1, kvCacheMiB: 8, sharePrefixes: false });
+    const policy = await Policy.load(goldenDir("qwen3-tied"), { dtype, threads: 2, kvCacheMiB: 8, ...options });
+    await before(policy);
+    const start = policy.stats();
+    const [expected, found] = [await plain.sample(prompt, SETTINGS), await policy.sample(prompt, SETTINGS)];
+    const end = policy.stats();
+    expect([...found.tokens]).toEqual([...expected.tokens]);
+    expect(bits(found.logprobs)).toEqual(bits(expected.logprobs));
+    const row = { tokens: Int32Array.from([...prompt, ...found.tokens]), responseStart: prompt.length, temperature: 0.9 };
+    expect(bits((await policy.score([row])).logprobs[0]!)).toEqual(bits(expected.logprobs));
+    expect(plain.stats().prefillTokensSaved).toBe(0);
+    await Promise.all([plain.close(), policy.close()]);
+    const hit = end.prefillTokensSaved - start.prefillTokensSaved;
+    expect(end.prefillTokens - start.prefillTokens).toBe(prompt.length - hit);
+    return hit;
+  }
+
+  const prompt = randomTokens(random(51), 5 * BLOCK + 3, 300);
+  const sampled = (tokens: Int32Array) => (policy: Policy) => policy.sample(tokens, { ...SETTINGS, seed: 5 });
+
+  it("nothing", async () => expect(await saved(prompt, {}, async () => {})).toBe(0));
+  it("all of the prompt", async () => expect(await saved(prompt, {}, sampled(prompt))).toBe(5 * BLOCK));
+  // A prompt that ends with a block computes that block: its last state is what the first token is drawn from.
+  it.each([-1, 0, 1])("all of a prompt that ends %i tokens from the edge of a block", async (offset) => {
+    const edge = prompt.slice(0, 4 * BLOCK + offset);
+    expect(await saved(edge, {}, sampled(edge))).toBe(Math.floor((edge.length - 1) / BLOCK) * BLOCK);
+  });
+  it.each([1, BLOCK - 1, BLOCK, BLOCK + 1, 40])("the first %i tokens", async (common) => {
+    const other = Int32Array.from([...prompt.slice(0, common), (prompt[common]! + 1) % 300, ...prompt.slice(common + 1)]);
+    expect(await saved(prompt, {}, sampled(other))).toBe(Math.floor(common / BLOCK) * BLOCK);
+  });
+  it("the prompt before, and the reply to it", async () => {
+    let longer = prompt;
+    const hit = await saved(prompt, {}, async (policy) => {
+      const first = prompt.slice(0, 3 * BLOCK);
+      const { tokens } = await policy.sample(first, { ...SETTINGS, maxTokens: 2 * BLOCK + 1 });
+      longer = Int32Array.from([...first, ...tokens, 9, 8, 7]);
+    });
+    expect(hit).toBe(3 * BLOCK);
+    expect(
+      await saved(longer, {}, async (policy) => policy.sample(longer.slice(0, 3 * BLOCK), { ...SETTINGS, maxTokens: 2 * BLOCK + 1 })),
+    ).toBe(5 * BLOCK);
+  });
+  it("the beginning of it, the end evicted", async () => {
+    // Blocks for one request of this length and one more; the requests between take the least recently used.
+    const policy = await Policy.load(goldenDir("qwen3-tied"), { dtype, kvCacheMiB: 8 });
+    const blocks = policy.cacheTokens / BLOCK;
+    await policy.close();
+    const kvCacheMiB = (8 / blocks) * 9.5;
+    const hit = await saved(prompt, { kvCacheMiB }, async (small) => {
+      expect(small.cacheTokens).toBe(9 * BLOCK);
+      await small.sample(prompt, SETTINGS);
+      await small.sample(randomTokens(random(52), 5 * BLOCK, 300), SETTINGS); // 6 blocks: 4 were free, 2 of the prompt's 5 go
+    });
+    expect(hit).toBe(3 * BLOCK);
+  });
+  it("what it had before an update", async () => {
+    // An update without a step changes the version of the weights and nothing else.
+    const hit = await saved(prompt, {}, async (policy) => {
+      await policy.sample(prompt, SETTINGS);
+      const version = policy.stats().weightVersion;
+      await policy.train([{ tokens: prompt, responseStart: 1 }], { kind: "weighted-nll" });
+      await policy.update({ lr: 0 });
+      expect(policy.stats().weightVersion).toBe(version + 1);
+    });
+    expect(hit).toBe(0);
+  });
+  it("nothing because it is switched off", async () => expect(await saved(prompt, { sharePrefixes: false }, sampled(prompt))).toBe(0));
 });
 
 it.each(COMPUTE_TYPES)("gradients and weights do not depend on the number of threads, %s", async (dtype) => {

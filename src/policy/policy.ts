@@ -66,6 +66,11 @@ export interface PolicyOptions {
   readonly maxBatchTokens?: number;
   /** Memory of the KV cache. Requests wait while it is full. Default 512. */
   readonly kvCacheMiB?: number;
+  /**
+   * Compute what prompts and rows begin with in common once, in sampling, scoring and training. Log-probs are the same bits without
+   * it, gradients the same but for their last bits; false is for comparing. Default true.
+   */
+  readonly sharePrefixes?: boolean;
 }
 
 /** Files beside the weights that load() reads and save() writes again: the folder loaded from may be gone by then (a pruned checkpoint). */
@@ -179,6 +184,9 @@ export class Policy implements PolicyHandle {
       throw new SiriError("SIRI_ARGUMENT", `maxBatchTokens is ${maxBatchTokens}; it must be an integer from 1 to ${1 << 24}`);
     if (!(kvCacheMiB > 0 && kvCacheMiB <= 1 << 24))
       throw new SiriError("SIRI_ARGUMENT", `kvCacheMiB is ${kvCacheMiB}; it must be a positive number of MiB`);
+    const sharePrefixes = options.sharePrefixes ?? true;
+    if (typeof sharePrefixes !== "boolean")
+      throw new SiriError("SIRI_ARGUMENT", `sharePrefixes is ${String(sharePrefixes)}; it must be true or false`);
     const threads = resolveThreads(options.threads);
     const isa = resolveIsa(options.isa);
     const dtype = options.dtype ?? "float32";
@@ -186,7 +194,7 @@ export class Policy implements PolicyHandle {
       throw new SiriError("SIRI_ARGUMENT", `dtype is ${JSON.stringify(dtype)}; known are ${COMPUTE_TYPES.join(", ")}`);
     const { Engine } = native();
     try {
-      this.#engine = new Engine(config.native, { threads, isa, dtype, maxBatchTokens, kvCacheMiB });
+      this.#engine = new Engine(config.native, { threads, isa, dtype, maxBatchTokens, kvCacheMiB, sharePrefixes });
     } catch (e) {
       throw fromNative(e);
     }
@@ -307,7 +315,13 @@ export class Policy implements PolicyHandle {
     const flat = flattenRows(rows, this.#limits);
     const inputs = flattenLoss(rows, loss, this.#limits);
     const r = await this.#run((id) => this.#engine.train(id, flat, inputs), options.signal);
-    const common = { loss: r.loss, tokens: r.tokens, totalTokens: r.totalTokens, logprobs: splitResponses(rows, r.logprobs) };
+    const common = {
+      loss: r.loss,
+      tokens: r.tokens,
+      totalTokens: r.totalTokens,
+      savedTokens: r.savedTokens,
+      logprobs: splitResponses(rows, r.logprobs),
+    };
     if (inputs.kind === "policy")
       return {
         ...common,

@@ -112,6 +112,8 @@ export interface TrainResult {
   readonly tokens: number;
   /** All tokens run through the engine. */
   readonly totalTokens: number;
+  /** Tokens not run because another row began with them, too: with totalTokens, the tokens of the rows one by one. */
+  readonly savedTokens: number;
   readonly policyLoss?: number;
   readonly kl?: number;
   readonly entropy?: number;
@@ -147,9 +149,14 @@ export interface UpdateResult {
 
 export interface PolicyStats {
   readonly sampledTokens: number;
+  /** Prompt tokens run through the model. */
   readonly prefillTokens: number;
+  /** Prompt tokens whose keys and values were in the cache. */
   readonly prefillTokensSaved: number;
+  /** Tokens run through the model in training. */
   readonly trainedTokens: number;
+  /** Tokens of rows scored or trained on that were not run because another row began with them, too. */
+  readonly savedTokens: number;
   readonly weightVersion: number;
   readonly parameters: number;
 }

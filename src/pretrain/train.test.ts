@@ -53,7 +53,7 @@ describe("trainBase", () => {
       maxPositions: 1024,
       train: async (rows: readonly WeightedRow[], loss: WeightedLoss) => {
         calls.push({ rows: rows.length, loss, lr: 0 });
-        return { loss: 2, nll: 2, promptNll: 3, tokens: 1, totalTokens: 10, logprobs: [] };
+        return { loss: 2, nll: 2, promptNll: 3, tokens: 1, totalTokens: 7, savedTokens: 3, logprobs: [] };
       },
       update: async ({ lr }: AdamWOptions) => {
         calls.at(-1)!.lr = lr;

@@ -142,7 +142,7 @@ export async function trainBase(
     sums.nll += result.nll ?? result.loss;
     sums.prompt += result.promptNll ?? 0;
     sums.grad += update.gradNorm;
-    sums.tokens += result.totalTokens;
+    sums.tokens += result.totalTokens + result.savedTokens;
     const last = index + 1 === updates;
     if ((index + 1) % LOG_EVERY === 0 || last) {
       const count = last && updates % LOG_EVERY !== 0 ? updates % LOG_EVERY : LOG_EVERY;

@@ -25,6 +25,7 @@ class Recorder extends FakePolicy {
       loss: 6,
       tokens: 2 * batch.length,
       totalTokens: 3 * batch.length,
+      savedTokens: batch.length,
       policyLoss: 1,
       entropy: batch.length,
       clipFraction: 0.5,
@@ -108,6 +109,7 @@ describe("optimise", () => {
     expect(statistics).toMatchObject({
       tokens: 20,
       totalTokens: 30,
+      savedTokens: 10,
       gradNorm: 4,
       gradNormMax: 6,
       policyLoss: 1,

@@ -57,6 +57,8 @@ export interface UpdateStatistics {
   readonly tokens: number;
   /** All tokens through the engine, the added loss's included. */
   readonly totalTokens: number;
+  /** Tokens that were not, because another row of the same pass began with them, too. */
+  readonly savedTokens: number;
   /** Value of the added loss before its factor, mean over the mini-batches that had rows; null without. */
   readonly extraLoss: number | null;
 }
@@ -136,6 +138,7 @@ class Sums {
   #steps = 0;
   #tokens = 0;
   #totalTokens = 0;
+  #savedTokens = 0;
   #extra = 0;
   #extraBatches = 0;
 
@@ -143,6 +146,7 @@ class Sums {
     const n = result.tokens;
     this.#tokens += n;
     this.#totalTokens += result.totalTokens;
+    this.#savedTokens += result.savedTokens;
     this.#loss += result.loss;
     this.#policyLoss += result.policyLoss ?? 0;
     this.#entropy += (result.entropy ?? 0) * n;
@@ -158,6 +162,7 @@ class Sums {
 
   extra(result: TrainResult, scale: number): void {
     this.#totalTokens += result.totalTokens;
+    this.#savedTokens += result.savedTokens;
     this.#loss += result.loss;
     this.#extra += scale === 0 ? 0 : result.loss / scale;
     this.#extraBatches++;
@@ -187,6 +192,7 @@ class Sums {
       optimiserSteps: this.#steps,
       tokens: this.#tokens,
       totalTokens: this.#totalTokens,
+      savedTokens: this.#savedTokens,
       extraLoss: this.#extraBatches === 0 ? null : this.#extra / this.#extraBatches,
     };
   }

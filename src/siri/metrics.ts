@@ -46,6 +46,7 @@ export const METRICS = {
   "update/grad_norm_max": "Largest of them.",
   "update/steps": "Optimiser steps.",
   "update/tokens": "Tokens through the engine in training.",
+  "update/prefix_tokens_saved": "Tokens of rows that were not, because another row of the pass began with them, too.",
   "internalise/lambda": "Weight of the internalisation loss.",
   "internalise/loss": "Its value before lambda.",
   "internalise/gated": "Share of skill-arm steps that passed the gate.",
@@ -149,6 +150,7 @@ export function updateMetrics(advantages: ArrayLike<number>, statistics: UpdateS
     "update/grad_norm_max": statistics.gradNormMax,
     "update/steps": statistics.optimiserSteps,
     "update/tokens": statistics.totalTokens,
+    "update/prefix_tokens_saved": statistics.savedTokens,
   };
 }
 

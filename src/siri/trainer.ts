@@ -381,7 +381,7 @@ export class Trainer {
       0,
     );
     const busy = (clock.seconds.rollout ?? 0) + (clock.seconds.update ?? 0);
-    const tokensPerSecond = busy > 0 ? (sampled + statistics.totalTokens) / busy : 0;
+    const tokensPerSecond = busy > 0 ? (sampled + statistics.totalTokens + statistics.savedTokens) / busy : 0;
     run.timings.append({ iteration, seconds: clock.seconds, tokensPerSecond });
     const won = trajectories.filter(({ success }) => success).length;
     const summary: IterationSummary = {

@@ -159,7 +159,7 @@ export class FakePolicy implements PolicyHandle {
     const totalTokens = rows.reduce((sum, row) => sum + row.tokens.length, 0);
     const kind =
       loss.kind === "policy" ? { policyLoss: value, kl: 0, entropy: 0.5, clipFraction: 0, approxKl: 0, klMax: 0 } : { nll: value };
-    return { loss: value, tokens, totalTokens, ...kind, logprobs: rows.map((row) => this.#logprobs(row)) };
+    return { loss: value, tokens, totalTokens, savedTokens: 0, ...kind, logprobs: rows.map((row) => this.#logprobs(row)) };
   }
 
   async update(optimiser: AdamWOptions): Promise<UpdateResult> {
@@ -202,7 +202,15 @@ export class FakePolicy implements PolicyHandle {
   }
 
   stats() {
-    return { sampledTokens: 0, prefillTokens: 0, prefillTokensSaved: 0, trainedTokens: 0, weightVersion: this.#steps, parameters: 2 };
+    return {
+      sampledTokens: 0,
+      prefillTokens: 0,
+      prefillTokensSaved: 0,
+      trainedTokens: 0,
+      savedTokens: 0,
+      weightVersion: this.#steps,
+      parameters: 2,
+    };
   }
 
   async close(): Promise<void> {}
