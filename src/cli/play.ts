@@ -1,6 +1,6 @@
 /**
- * `siri play`: one text game on the terminal, or as JSON lines for programs. Works on the engine itself, not on an environment, so the
- * list of commands is the engine's whole list (`help` included) and play goes on after a win.
+ * `siri play`: one text game or one shop on the terminal, or as JSON lines for programs. Works on the engine itself, not on an environment,
+ * so the list of commands is the engine's whole list (`help` included) and play goes on after a win.
  */
 import { existsSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
@@ -9,6 +9,10 @@ import { StringDecoder } from "node:string_decoder";
 import type { Command } from "commander";
 import { readGame } from "../env/alfworld/index.js";
 import { type Game, type Play, parseGame } from "../env/textworld/index.js";
+import { OBSERVATION_MODES } from "../env/webshop/observation.js";
+import { SiriError } from "../errors.js";
+import { wholeNumber } from "./options.js";
+import type { ShopFlags } from "./play-shop.js";
 
 export interface PlayOptions {
   readonly game: Game;
@@ -16,23 +20,45 @@ export interface PlayOptions {
   readonly json: boolean;
 }
 
-interface Flags {
+type Flags = ShopFlags & {
   readonly env: string;
-  readonly game: string;
+  readonly game?: string;
   readonly json?: boolean;
-}
+};
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command("play")
-    .description("play one text game: on the terminal, or with --json for programs (a command per line in, an object per line out)")
-    .addOption(program.createOption("--env <name>", "what the game is from").choices(["household", "alfworld"]).default("household"))
-    .requiredOption("--game <file>", "a .tw-pddl file; with household also a task of a split, such as train/17")
+    .description(
+      "play one text game or one shop: on the terminal, or with --json for programs (a command per line in, an object per line out)",
+    )
+    .addOption(program.createOption("--env <name>", "what is played").choices(["household", "alfworld", "webshop"]).default("household"))
+    .option("--game <file>", "household, alfworld: a .tw-pddl file; household also a task of a split, such as train/17")
     .option("--json", "JSON lines instead of text")
-    .action(async (flags: Flags) => {
-      const game = await findGame(flags.env, flags.game);
-      await runPlay({ game, json: flags.json ?? false }, process.stdin, process.stdout);
-    });
+    .option("--data <folder>", "webshop: the folder of the product and instruction files; default: the variable WEBSHOP_DATA")
+    .option("--products <which>", "webshop: 1000 for the small files, all for the full ones, or how many records of the full ones")
+    .option("--nouns <file>", "webshop: noun lists by title (JSON); titles that are not in it are tagged")
+    .addOption(program.createOption("--goals <kind>", "webshop: where goals come from; default synthetic").choices(["human", "synthetic"]))
+    .option("--goal <n>", "webshop: number of the goal in the shuffled list; default: drawn by weight", wholeNumber(0))
+    .option("--seed <n>", "webshop: draws prices, price limits and everything random; default 233", wholeNumber(0))
+    .addOption(program.createOption("--mode <mode>", "webshop: what an observation is; default text").choices(OBSERVATION_MODES))
+    .option("--show-attrs", "webshop: item pages lead to a page of attributes")
+    .option("--prev-obs <k>", "webshop: earlier observations in front of the present one", wholeNumber(0))
+    .option("--prev-actions <k>", "webshop: earlier actions among them", wholeNumber(0));
+  command.action(async ({ env, game, json = false, ...shop }: Flags) => {
+    if (env === "webshop") {
+      if (game !== undefined) throw new SiriError("CONFIG_PLAY", "--game names a text game; with --env webshop choose a goal by --goal");
+      const { openShopTalk } = await import("./play-shop.js");
+      return runTalk(await openShopTalk(shop, json, (note) => console.error(`note: ${note}`)), process.stdin, process.stdout);
+    }
+    const [stray] = Object.keys(shop);
+    if (stray !== undefined) {
+      const option = `--${stray.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+      throw new SiriError("CONFIG_PLAY", `${option} belongs to --env webshop; ${env} plays a game: --game <file>`);
+    }
+    if (game === undefined) throw new SiriError("CONFIG_PLAY", `--env ${env} needs a game: --game <file>`);
+    await runPlay({ game: await findGame(env, game), json }, process.stdin, process.stdout);
+  });
 }
 
 async function findGame(env: string, game: string): Promise<Game> {
@@ -43,8 +69,12 @@ async function findGame(env: string, game: string): Promise<Game> {
 }
 
 /** Plays until the input ends, `quit` (on the terminal) or nobody reads the output any more. */
-export async function runPlay({ game, json }: PlayOptions, input: Readable, output: Writable): Promise<void> {
-  const talk = json ? new JsonTalk(game.start()) : new TextTalk(game.start());
+export function runPlay({ game, json }: PlayOptions, input: Readable, output: Writable): Promise<void> {
+  return runTalk(json ? new JsonTalk(game.start()) : new TextTalk(game.start()), input, output);
+}
+
+/** As `runPlay`, for anything that answers lines. */
+export async function runTalk(talk: Talk, input: Readable, output: Writable): Promise<void> {
   // A reader that goes away in the middle of a write is reported twice: to the pipeline, and to the stream's own listeners.
   output.on("error", () => {});
   try {
@@ -55,7 +85,7 @@ export async function runPlay({ game, json }: PlayOptions, input: Readable, outp
   }
 }
 
-interface Talk {
+export interface Talk {
   /** True when the talk wants no more lines. */
   readonly over: boolean;
   begin(): string;

@@ -6,17 +6,17 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
 
-const folder = process.env.WEBSHOP_DATA ?? resolve(import.meta.dirname, "../../../shared/webshop");
+export const dataFolder = process.env.WEBSHOP_DATA ?? resolve(import.meta.dirname, "../../../shared/webshop");
 
 /** Whether all of these files (paths inside the folder) are there; says which one is not. */
 export function haveData(...files: readonly string[]): boolean {
-  const absent = files.find((file) => !existsSync(join(folder, file)));
-  if (absent !== undefined) console.warn(`skipped: no ${absent} in ${folder}; set WEBSHOP_DATA to the folder that holds it`);
+  const absent = files.find((file) => !existsSync(join(dataFolder, file)));
+  if (absent !== undefined) console.warn(`skipped: no ${absent} in ${dataFolder}; set WEBSHOP_DATA to the folder that holds it`);
   return absent === undefined;
 }
 
 function text(file: string): string {
-  const bytes = readFileSync(join(folder, file));
+  const bytes = readFileSync(join(dataFolder, file));
   return (file.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
 }
 

@@ -1,7 +1,7 @@
 /** A hand-made shop for tests: products with odd texts, and a search that lists what has one of the words in its title. */
 import { PythonRandom } from "../../src/env/webshop/python/random.js";
 import { resultFinder } from "../../src/env/webshop/results.js";
-import type { ShopWorld } from "../../src/env/webshop/text-shop.js";
+import type { TextShopWorld } from "../../src/env/webshop/text-shop.js";
 import type { Catalogue, Goal, Product } from "../../src/env/webshop/types.js";
 
 export function product(asin: string, parts: Partial<Product> = {}): Product {
@@ -76,11 +76,10 @@ export const CATALOGUE: Catalogue = {
 };
 
 /** Scores 1 for the goal's product, otherwise 0.25. */
-export function tinyWorld(goals: readonly Goal[] = [GOAL, { ...GOAL, instructionText: "Find me another" }]): ShopWorld {
+export function tinyWorld(goals: readonly Goal[] = [GOAL, { ...GOAL, instructionText: "Find me another" }]): TextShopWorld {
   return {
     catalogue: CATALOGUE,
     goals: {
-      length: goals.length,
       goal: (index) => {
         const goal = goals[index];
         if (!goal) throw new Error(`no goal ${index}`);

@@ -34,19 +34,24 @@ function escaped(text: string): string {
   return text.replace(/[&<>'"]/g, (character) => ENTITIES[character]!);
 }
 
-const KEPT_IN_QUERY = /[^A-Za-z0-9\-._~$!'()*,; ]/gu;
-
+/** A text inside a query string. */
 function quoted(text: string): string {
-  const bytes = (character: string) => [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`);
-  return text.replace(KEPT_IN_QUERY, (character) => bytes(character).join("")).replaceAll(" ", "+");
+  return encodeURIComponent(text.replace(/\p{Surrogate}/gu, "\ufffd")).replace(/%(?:20|24|2C|3B)/g, (code) =>
+    code === "%20" ? "+" : decodeURIComponent(code),
+  );
 }
 
-/** Address of a form or a link inside the shop, escaped. A list gives its name once for each entry. */
-function address(parameters: Readonly<Record<string, string | number | readonly string[]>>): string {
-  const pairs = Object.entries(parameters).flatMap(([name, value]) =>
+/** `name=value` pairs of an address, escaped. A list gives its name once for each entry. */
+function pairs(parameters: Readonly<Record<string, string | number | readonly string[]>>): string {
+  const all = Object.entries(parameters).flatMap(([name, value]) =>
     (typeof value === "object" ? value : [String(value)]).map((entry) => `${name}=${quoted(entry)}`),
   );
-  return escaped(`/?${pairs.join("&")}`);
+  return escaped(all.join("&"));
+}
+
+/** Address of a form or a link inside the shop, escaped. */
+function address(parameters: Parameters<typeof pairs>[0]): string {
+  return `/?${pairs(parameters)}`;
 }
 
 /** Source from the opening of a form to its button, `indent` blanks deep. */
@@ -182,13 +187,14 @@ ${hidden("category", product.category)}${hidden("query", product.query)}${hidden
 
 function itemBody({ id, keywords, resultsPage: page, choices }: HtmlSource, product: Product, showAttributes: boolean): string {
   const { asin } = product;
+  const here = address({ session_id: id, asin, keywords, page });
   const options = dictRepr(choices);
   const choose = (group: string, value: string) => dictRepr(new Map(choices).set(group, value));
   const radio = (group: string, value: string, i: number) => `                
                   
                   
                   
-                  <input type="radio" id="radio_${escaped(group)}${i}" name="${escaped(group)}" value="${escaped(value)}" data-url="${address({ session_id: id, asin, keywords, page, options: choose(group, value) })}">
+                  <input type="radio" id="radio_${escaped(group)}${i}" name="${escaped(group)}" value="${escaped(value)}" data-url="${here}&amp;${pairs({ options: choose(group, value) })}">
                   <label for="radio_${escaped(group)}${i}">${escaped(value)}</label>
 `;
   const group = ([name, values]: readonly [string, readonly string[]]) => `          
@@ -200,7 +206,7 @@ ${values.map((value, i) => radio(name, value, i)).join("")}
             </div>
 `;
   const subPage = (name: SubPage, label: string) => `            <div class="col-sm-3" name="${label}">
-${form(14, address({ session_id: id, asin, keywords, page, sub_page: name, options }), `<button class="btn btn-primary" type="submit">${name}</button>`)}
+${form(14, `${here}&amp;${pairs({ sub_page: name, options })}`, `<button class="btn btn-primary" type="submit">${name}</button>`)}
             </div>
 `;
   return `${previousRow(address({ session_id: id, keywords, page }))}

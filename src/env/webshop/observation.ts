@@ -51,10 +51,9 @@ function mark(indent: string, clicked: boolean, text: string): string {
  * (the last one) is left as it is. Steps of a task with equal pages are in the same state for GiGPO.
  */
 export function pageWithoutTask(observation: string, task: string): string {
-  const parts = observation.split(SEPARATOR);
-  const place = parts.indexOf(task);
-  if (place < 0) return observation;
-  let rest = "";
-  for (let i = place + 1; i < parts.length; i++) rest += `${rest === "" ? "" : SEPARATOR}'${parts[i]}'`;
-  return rest;
+  const mark = SEPARATOR + task + SEPARATOR;
+  const place = observation.indexOf(mark);
+  // A task with a separator in it is no part of any page.
+  if (place < 0 || task.includes(SEPARATOR)) return observation;
+  return `'${observation.slice(place + mark.length).replaceAll(SEPARATOR, `'${SEPARATOR}'`)}'`;
 }

@@ -8,17 +8,12 @@ import type { GoalList } from "./goals.js";
 import { htmlOf } from "./html.js";
 import { type ObservationMode, plainText, richText, SEPARATOR } from "./observation.js";
 import type { PythonRandom } from "./python/random.js";
-import type { FindResults } from "./results.js";
 import { Session } from "./session.js";
-import type { Catalogue, Goal, Product, Reward } from "./types.js";
+import type { Reward } from "./types.js";
+import type { ShopWorld } from "./world.js";
 
-/** The shop that any number of customers share. */
-export interface ShopWorld {
-  readonly catalogue: Catalogue;
-  readonly goals: Pick<GoalList, "length" | "goal" | "draw">;
-  readonly find: FindResults;
-  reward(product: Product, choices: ReadonlyMap<string, string>, goal: Goal): Reward;
-}
+/** What a text shop needs of its shop. */
+export type TextShopWorld = Pick<ShopWorld, "catalogue" | "find" | "reward"> & { readonly goals: Pick<GoalList, "goal" | "draw"> };
 
 export interface TextShopOptions {
   readonly mode: ObservationMode;
@@ -50,22 +45,22 @@ export interface ShopStep {
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 
 export class TextShop {
-  readonly #world: ShopWorld;
+  readonly #world: TextShopWorld;
   readonly #options: TextShopOptions;
-  /** Goals of the sessions that were asked for by name: a known name keeps its goal. */
+  /** Goals of the sessions that were asked for by a name of their own. */
   readonly #goals = new Map<string, number>();
   readonly #observations: string[] = [];
   readonly #actions: string[] = [];
   #session: Session | undefined;
 
-  constructor(world: ShopWorld, options: TextShopOptions) {
+  constructor(world: TextShopWorld, options: TextShopOptions) {
     this.#world = world;
     this.#options = options;
   }
 
   /**
-   * Begins a session. A number is the goal and the name of the session; a new name gets a random goal; without either, name and goal are
-   * random. @returns the first observation
+   * Begins a session. A number is the goal and the name of the session; a name gets a random goal and keeps it, so names cost memory;
+   * without either, name and goal are random. @returns the first observation
    * @throws SiriError WEBSHOP_GOAL_UNKNOWN
    */
   reset(session?: number | string): string {
@@ -109,7 +104,7 @@ export class TextShop {
     const name = asked === undefined ? this.#options.random().choices(LETTERS, 10).join("") : String(asked);
     const index = this.#goals.get(name) ?? (typeof asked === "number" ? asked : goals.draw(this.#options.random()));
     const goal = goals.goal(index);
-    if (asked !== undefined) this.#goals.set(name, index);
+    if (typeof asked === "string") this.#goals.set(name, index);
     const counter = {
       catalogue: this.#world.catalogue,
       showAttributes: this.#options.showAttributes ?? false,
