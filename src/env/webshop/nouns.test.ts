@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, it } from "vitest";
 import type { WinkMethods } from "wink-nlp";
 import { haveData, readData } from "../../../test/webshop/data.js";
-import { nounsOf, readNounLists, tagNouns } from "./nouns.js";
+import { nounsOf, nounTagger, readNounLists, tagNouns } from "./nouns.js";
 
 const folder = mkdtempSync(join(tmpdir(), "siri-nouns-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -20,6 +20,15 @@ describe("nouns of titles", () => {
   it("tags common and proper nouns, in lower case", () => {
     expect(tagNouns("The Chair is made of Oak and stands in the garden")).toEqual(["chair", "oak", "garden"]);
     expect(tagNouns("")).toEqual([]);
+  });
+
+  it("does not depend on the titles before, nor on when a fresh tagger takes over", () => {
+    const titles = Array.from({ length: 40 }, (_, i) => `Zq${i}x Women’s Blorf${i} and women's WOMEN'S 65" Kwerf${i % 3} stand`);
+    const once = titles.map(tagNouns);
+    // Every title has new words: with a limit of 250, several taggers are used up.
+    const often = nounTagger(250);
+    expect(titles.toReversed().map(often).toReversed()).toEqual(once);
+    expect(titles.map(often)).toEqual(once);
   });
 
   it("takes known lists, and counts repeated nouns", () => {
