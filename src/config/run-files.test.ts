@@ -26,3 +26,29 @@ test("alfworld-tiny trains on the train split and evaluates each game of valid_s
   expect(agent.template).toBe("compact");
   expect(model.path).toMatch(/models[\\/]alfworld-tiny$/);
 });
+
+test.each(["webshop-qwen2.5-1.5b.yaml", "webshop-qwen2.5-7b.yaml"])("%s has the published settings", (name) => {
+  expect(read(name)).toMatchObject({
+    iterations: 150,
+    environment: { name: "webshop", options: { products: "1000", split: "verl" } },
+    agent: { template: "verl-webshop", historyLength: 2, maxSteps: 15, maxPromptTokens: 4096, maxResponseTokens: 512, invalid: "format" },
+    rollout: { groups: 16, groupSize: 8, temperature: 1 },
+    advantage: { normalisation: "mean_norm", gamma: 0.95, stepWeight: 1, invalidPenalty: 0.1 },
+    update: { miniBatchRows: 64, klCoef: 0.01 },
+    optimiser: { lr: 1e-6 },
+    evaluation: { split: "valid", every: 5, temperature: 0.4 },
+  });
+});
+
+test("shop-tiny and webshop-tiny evaluate every task of products that training never buys, by the template they were taught with", () => {
+  for (const [name, split] of [
+    ["shop", "unseen"],
+    ["webshop", "test"],
+  ] as const) {
+    const { environment, evaluation, agent, model } = read(`${name}-tiny.yaml`);
+    expect(environment).toMatchObject({ name, trainSplit: "train" });
+    expect(evaluation).toMatchObject({ split, tasks: 0, temperature: 1 });
+    expect(agent).toMatchObject({ template: "compact-shop", maxSteps: 15 });
+    expect(model.path).toMatch(new RegExp(`models[\\\\/]${name}-tiny$`));
+  }
+});

@@ -18,6 +18,7 @@ type Maker = (options: Readonly<Record<string, unknown>>) => EnvironmentModule |
 const REGISTERED: Readonly<Record<string, () => Promise<{ readonly default: unknown }>>> = {
   alfworld: () => import("./alfworld/index.js"),
   household: () => import("./household/index.js"),
+  shop: () => import("./shop/index.js"),
   webshop: () => import("./webshop/index.js"),
 };
 

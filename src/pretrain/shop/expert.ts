@@ -1,0 +1,160 @@
+/**
+ * The scripted customer. It sees pages and its own actions alone, in the very form in which the compact prompt keeps them. With the
+ * strategy `right` it searches for all that is wanted, opens the candidate whose title says most of it below the price limit, goes back
+ * when a wanted option is not offered (in electronics: when the features do not tell what is wanted), chooses every option and buys. With
+ * another strategy it makes that mistake. Knows no engine and no hidden state.
+ */
+
+import type { ShopGroup, ShopItem, ShopPage } from "../../agent/shop-page.js";
+import { ShopReading, tellingWords } from "../../agent/shop-reading.js";
+import type { Observation } from "../../env/environment.js";
+import type { Rng } from "../../env/household/rng.js";
+import type { Strategy } from "./strategies.js";
+import { lowestPrice, readWish, type Wish } from "./wish.js";
+
+export interface Decision {
+  readonly action: string;
+  /** The sub-goal in two to four words. */
+  readonly think: string;
+}
+
+export interface ShopExpertOptions {
+  readonly rng: Rng;
+  /** Default `right`. */
+  readonly strategy?: Strategy;
+  /** Wanted properties stand among the features only: read them before buying. Default false. */
+  readonly readsFeatures?: boolean;
+  /** Probability that another product than the best candidate is opened. Default 0. */
+  readonly sloppiness?: number;
+}
+
+/** Mistakes that take what comes first, whatever it costs. */
+const FIRST_HIT: ReadonlySet<Strategy> = new Set(["first_hit", "unchecked", "reviews"]);
+
+const PREVIOUS: Pick<Decision, "action"> = { action: "click[< prev]" };
+const NEXT = "click[next >]";
+/** Pages of results that are looked through. */
+const MOST_PAGES = 3;
+
+export class ShopExpert {
+  readonly reading: ShopReading;
+  readonly wish: Wish;
+  readonly #rng: Rng;
+  readonly #strategy: Strategy;
+  readonly #readsFeatures: boolean;
+  readonly #sloppiness: number;
+  #now: Observation;
+
+  constructor(first: Observation, { rng, strategy = "right", readsFeatures = false, sloppiness = 0 }: ShopExpertOptions) {
+    this.#rng = rng;
+    this.#strategy = strategy;
+    this.#readsFeatures = readsFeatures && strategy === "right";
+    this.#sloppiness = sloppiness;
+    this.#now = first;
+    this.reading = new ShopReading(first);
+    this.wish = readWish(first.task);
+  }
+
+  /** Takes what was executed and what it led to. */
+  read(action: string, next: Observation): void {
+    this.reading.read(action, this.#now.text, next);
+    this.#now = next;
+  }
+
+  /** What to do now: always something that is offered. */
+  decide(): Decision {
+    const { page } = this.reading;
+    if (this.#strategy === "browse" && page.kind !== "search") return this.#browse();
+    switch (page.kind) {
+      case "results":
+        return this.#choose(page.items, page.number);
+      case "item":
+        return this.#handle(page);
+      case "detail":
+        return { ...PREVIOUS, think: this.#readsFeatures ? (this.#tells() ? "it has it" : "not there") : "go back" };
+      default:
+        return this.#search();
+    }
+  }
+
+  #search(): Decision {
+    const { thing, properties } = this.wish;
+    const short = this.#strategy === "short_query";
+    return {
+      action: `search[${[...thing, ...(short ? [] : properties)].join(" ")}]`,
+      think: short ? "search the thing" : "search all words",
+    };
+  }
+
+  #choose(items: readonly ShopItem[], number: number): Decision {
+    const open = ({ asin }: ShopItem, think: string): Decision => ({ action: `click[${asin}]`, think });
+    if (items.length > 0 && this.#rng.chance(this.#sloppiness)) return open(this.#rng.pick(items), "open one");
+    const related = items.filter(({ title }) => this.#overlap(title) > 0);
+    const unseen = related.filter(({ asin }) => !this.reading.findings(asin));
+    if (unseen[0] && FIRST_HIT.has(this.#strategy)) return open(unseen[0], "open the first");
+    if (this.#strategy === "dearest" && unseen[0]) {
+      const dearest = unseen.reduce((a, b) => (lowestPrice(b.price) > lowestPrice(a.price) ? b : a));
+      return open(dearest, "open the dearest");
+    }
+    const good = items.find(({ asin }) => this.#readsFeatures && this.#tells(asin));
+    if (good) return open(good, "it has it");
+    const affordable = unseen.filter(({ price }) => lowestPrice(price) <= this.wish.limit);
+    if (affordable[0]) {
+      const best = affordable.reduce((a, b) => (this.#overlap(b.title) > this.#overlap(a.title) ? b : a));
+      return open(best, "open below limit");
+    }
+    return number < MOST_PAGES && items.length > 0
+      ? { action: NEXT, think: "next page" }
+      : { action: "click[back to search]", think: "search again" };
+  }
+
+  #handle({ groups }: Extract<ShopPage, { kind: "item" }>): Decision {
+    const { options } = this.wish;
+    const strategy = this.#strategy;
+    if (this.#readsFeatures) {
+      const read = this.reading.findings(this.reading.asin);
+      if (!read?.has("features")) return { action: "click[features]", think: "read features" };
+      if (!this.#tells()) return { ...PREVIOUS, think: "try another" };
+    }
+    if (strategy === "reviews" && !this.reading.findings(this.reading.asin)?.has("reviews")) {
+      return { action: "click[reviews]", think: "read reviews" };
+    }
+    const wanted = strategy === "no_options" ? [] : [...options].slice(0, strategy === "one_option" ? 1 : options.size);
+    for (const [name, value] of wanted) {
+      const offered = offers(groups, name, value);
+      if (offered === undefined && strategy === "another_value") {
+        const group = groups.find((candidate) => candidate.name === name);
+        if (group && group.values.length > 0 && !this.reading.chosen.has(name)) {
+          return { action: `click[${this.#rng.pick(group.values)}]`, think: "take another" };
+        }
+      } else if (offered === undefined && strategy === "right") return { ...PREVIOUS, think: `no ${value}` };
+      else if (offered !== undefined && this.reading.chosen.get(offered.name) !== value)
+        return { action: `click[${value}]`, think: `choose ${name}` };
+    }
+    return { action: "click[buy now]", think: "buy it" };
+  }
+
+  #browse(): Decision {
+    const actions = (this.#now.actions ?? []).filter(
+      (action) => action.startsWith("click[") && !/^click\[(?:buy now|back to search)\]$/.test(action),
+    );
+    return { action: this.#rng.pick(actions.length > 0 ? actions : ["click[back to search]"]), think: "look around" };
+  }
+
+  /** Wanted words in a title; options are not told in titles. */
+  #overlap(title: string): number {
+    const words = new Set(tellingWords(title));
+    return [...this.wish.thing, ...this.wish.properties].filter((word) => words.has(word)).length;
+  }
+
+  /** Whether the features of a product, once read, tell all it should have. */
+  #tells(asin = this.reading.asin): boolean {
+    const there = this.reading.findings(asin)?.get("features");
+    return there !== undefined && this.wish.properties.every((word) => there.includes(word));
+  }
+}
+
+/** The group that offers a value, the one of that name before others. */
+function offers(groups: readonly ShopGroup[], name: string, value: string): ShopGroup | undefined {
+  return groups.find((group) => group.name === name && group.values.includes(value)) ?? groups.find(({ values }) => values.includes(value));
+}

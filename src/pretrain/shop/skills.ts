@@ -1,0 +1,84 @@
+/**
+ * Skill texts that fit the strategies: a condition (which department the task belongs to) and a procedure, each in several wordings. Knows
+ * no prompt; `when <condition>: <strategy>` is how a prompt may show them.
+ */
+import type { SkillText } from "../../agent/agent.js";
+import type { Rng } from "../../env/household/rng.js";
+import { DEPARTMENTS, type Department } from "../../env/shop/words.js";
+import { SiriError } from "../../errors.js";
+import type { Lessons } from "../lessons.js";
+import { drawMistake, MISTAKES, type Strategy } from "./strategies.js";
+
+const TITLES: Readonly<Record<Department, string>> = {
+  beauty: "buy for skin and hair",
+  electronics: "buy a device",
+  fashion: "buy clothes",
+  garden: "buy for the home",
+  grocery: "buy food",
+};
+
+const CONDITIONS: Readonly<Record<Department, readonly string[]>> = {
+  beauty: ["something for skin or hair is wanted", "a beauty product is wanted", "the task names a scent"],
+  electronics: ["a device is wanted", "an electronic thing is wanted", "the task names a technical feature"],
+  fashion: ["clothes are wanted", "something to wear is wanted", "the task names a color and a size"],
+  garden: ["something for the home is wanted", "furniture is wanted", "the task names the size of a home thing"],
+  grocery: ["food is wanted", "something to eat is wanted", "the task names a flavor"],
+};
+
+const RIGHT: Readonly<Record<Department, readonly string[]>> = {
+  beauty: [
+    "search for the thing with all it should have, choose the scent, then buy",
+    "name the wanted property in the search, then choose and buy",
+  ],
+  electronics: [
+    "read the features of each one and buy only where the wanted one stands",
+    "open features first, go on to the next until one has it",
+  ],
+  fashion: ["choose the color and the size, then buy", "choose every option the task names before you buy"],
+  garden: [
+    "go back and open another one when the wanted size is not offered",
+    "buy only one that offers the wanted size, else open the next",
+  ],
+  grocery: ["compare the prices and open one below the limit", "skip what is too dear and take one below the limit"],
+};
+
+const WRONG: Readonly<Record<Exclude<Strategy, "right">, readonly string[]>> = {
+  short_query: ["search for the thing alone and buy the first", "use a short search, then take the first one"],
+  unchecked: ["open the first one and buy it unread", "buy the first one, features do not matter"],
+  reviews: ["look at the reviews, then buy", "open reviews and buy the first one"],
+  no_options: ["buy at once and choose nothing", "open it and buy it as it is"],
+  one_option: ["choose one option and buy", "one option is enough, then buy"],
+  another_value: ["take another size when the wanted one is not offered", "any size will do, choose one and buy"],
+  first_hit: ["open the first one whatever it costs", "do not look at prices, take the first one"],
+  dearest: ["open the dearest one", "the highest price is the best, open that"],
+  browse: ["look at page after page", "walk through the shop and buy nothing"],
+};
+
+/** @param strategy `right` (default) or one of the department's mistakes, which the text then recommends @throws SiriError CONFIG_ENVIRONMENT */
+export function skillFor(department: Department, rng: Rng, strategy: Strategy = "right"): SkillText {
+  if (strategy !== "right" && !MISTAKES[department].includes(strategy)) {
+    throw new SiriError(
+      "CONFIG_ENVIRONMENT",
+      `${strategy} is no strategy of the department ${department}; use right, ${MISTAKES[department].join(", ")}`,
+    );
+  }
+  return { title: TITLES[department], condition: rng.pick(CONDITIONS[department]), strategy: rng.pick(procedures(department, strategy)) };
+}
+
+/** A right skill for some other department: it says nothing about this task. */
+export function irrelevantSkill(department: Department, rng: Rng): SkillText {
+  return skillFor(rng.pick(DEPARTMENTS.filter((other) => other !== department)), rng);
+}
+
+export const shopLessons: Lessons = {
+  types: Object.fromEntries(DEPARTMENTS.map((department) => [department, department])),
+  right: (type, rng) => skillFor(type as Department, rng),
+  bad: (type, rng) => skillFor(type as Department, rng, drawMistake(type as Department, rng)),
+  irrelevant: (type, rng) => irrelevantSkill(type as Department, rng),
+  isRight: (type, { condition, strategy }) =>
+    CONDITIONS[type as Department].includes(condition) && RIGHT[type as Department].includes(strategy),
+};
+
+function procedures(department: Department, strategy: Strategy): readonly string[] {
+  return strategy === "right" ? RIGHT[department] : WRONG[strategy];
+}
