@@ -1,10 +1,9 @@
 /** `siri play --env webshop`: one goal of a shop, on the terminal or as JSON lines. Play goes on after a purchase, as it does in the original. */
 
-import { openWebshop, type WebshopData } from "../env/webshop/index.js";
+import { openWebshop, productsNamed } from "../env/webshop/index.js";
 import type { ObservationMode } from "../env/webshop/observation.js";
 import { type Available, type ShopStep, TextShop } from "../env/webshop/text-shop.js";
 import { openWorld } from "../env/webshop/world.js";
-import { SiriError } from "../errors.js";
 import type { Talk } from "./play.js";
 
 /** Options of the command that only a shop has; absent ones are not keys. */
@@ -27,11 +26,11 @@ const DEFAULT_SEED = 233;
 /**
  * Opens the shop that the flags name.
  * @param note gets what the player should know
- * @throws SiriError CONFIG_PLAY, and what opening data throws
+ * @throws SiriError CONFIG_ENVIRONMENT, WEBSHOP_GOAL_UNKNOWN, and what opening data throws
  */
 export async function openShopTalk(flags: ShopFlags, json: boolean, note: (text: string) => void): Promise<Talk> {
   const { data, goals: kind = "synthetic", goal, seed = DEFAULT_SEED, mode = "text", showAttrs, prevObs, prevActions } = flags;
-  const { stock, nouns, notes = [] } = await openWebshop({ data, products: productsOf(flags.products), nouns: flags.nouns });
+  const { stock, nouns, notes = [] } = await openWebshop({ data, products: productsNamed(flags.products), nouns: flags.nouns });
   notes.forEach(note);
   const world = openWorld(stock, { kind, seed }, nouns);
   if (goal !== undefined) world.goals.goal(goal);
@@ -45,13 +44,6 @@ export async function openShopTalk(flags: ShopFlags, json: boolean, note: (text:
   // The original begins a random session when it is made, which moves its generator on.
   shop.reset();
   return json ? new ShopJsonTalk(shop, goal) : new ShopTextTalk(shop, goal);
-}
-
-function productsOf(text: string | undefined): WebshopData["products"] {
-  if (text === undefined || text === "1000" || text === "all") return text;
-  const count = Number(text);
-  if (/^\d+$/.test(text) && count >= 1) return count;
-  throw new SiriError("CONFIG_PLAY", `--products is '${text}'; give 1000, all, or a whole number from 1`);
 }
 
 /**

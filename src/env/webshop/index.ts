@@ -52,6 +52,17 @@ export async function openWebshop({
   return { stock, nouns: nounsOf(lists), notes: notesOn(stock.problems) };
 }
 
+/**
+ * The option `products` from the text of a command line.
+ * @throws SiriError CONFIG_ENVIRONMENT
+ */
+export function productsNamed(text: string | undefined): WebshopData["products"] {
+  if (text === undefined || text === "1000" || text === "all") return text;
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count >= 1 && Number.isSafeInteger(count)) return count;
+  throw new SiriError("CONFIG_ENVIRONMENT", `--products is '${text}'; give 1000, all, or a whole number from 1`);
+}
+
 function notesOn({ count, first }: { readonly count: number; readonly first: readonly Problem[] }): string[] {
   if (count === 0) return [];
   const rest = count > QUOTED ? `; and ${count - QUOTED} more` : "";

@@ -15,9 +15,15 @@ export function plainText(nodes: readonly PageNode[]): string {
   const parts: string[] = [];
   for (const node of nodes) {
     const shown = visible(node);
-    if (shown !== undefined) parts.push(strip(shown));
+    if (shown !== undefined) parts.push(isBare(shown) ? shown : strip(shown));
   }
   return parts.join(SEPARATOR);
+}
+
+/** Nothing to strip, told by its two ends: most texts. */
+function isBare(text: string): boolean {
+  const [first, last] = [text.charCodeAt(0), text.charCodeAt(text.length - 1)];
+  return first > 0x20 && first < 0x7f && last > 0x20 && last < 0x7f;
 }
 
 /**

@@ -123,7 +123,7 @@ const BLANK = /^[ \t\n\f\r]*$/;
  */
 export function visible(node: PageNode): string | undefined {
   const value = node.text;
-  if (!BLANK.test(value)) return value;
+  if (value.charCodeAt(0) > 0x20 || !BLANK.test(value)) return value;
   return value === "" || value.includes("\n") ? undefined : " ";
 }
 
