@@ -6,6 +6,7 @@ import { benchPeer, peerReport } from "../bench/peer.js";
 import { benchTextworld, defaultGames, textworldReport } from "../bench/textworld.js";
 import { SiriError } from "../errors.js";
 import { resolveThreads } from "../native.js";
+import { registerWebshop } from "./bench-webshop.js";
 import { numberFrom, wholeNumber } from "./options.js";
 
 function count(name: string, text: string): number {
@@ -55,6 +56,7 @@ export function register(program: Command): void {
       const result = benchTextworld(options.games ?? defaultGames(), options.seconds);
       print(options.json ? JSON.stringify(result) : textworldReport(result));
     });
+  registerWebshop(bench);
   bench
     .command("experts")
     .description("a scripted expert on every game of an ALFWorld split: success and steps by task type")
