@@ -9,9 +9,10 @@ import { SiriError } from "../errors.js";
 import { Policy } from "../policy/policy.js";
 import { Tokenizer } from "../policy/tokenizer.js";
 import { type BaseSize, baseConfig } from "../pretrain/base.js";
+import { retokenise } from "../pretrain/retokenise.js";
 import type { Source } from "../pretrain/source.js";
 import { DEFAULT_SOURCE, SOURCES } from "../pretrain/sources.js";
-import { type Example, makeBaseFolder, type TrainProgress, type TrainSettings, trainBase } from "../pretrain/train.js";
+import { type Example, makeBaseFolder, type TrainProgress, type TrainSettings, textsOf, trainBase } from "../pretrain/train.js";
 
 /** What is not given is the source's own default. */
 interface PretrainFlags {
@@ -125,13 +126,16 @@ function planOf({ defaults }: Source, flags: PretrainFlags): Plan {
 /** Trains and saves. @returns one line on time and loss */
 async function train(source: Source, { out, init, size, train: settings, seed }: Plan, say: (text: string) => void): Promise<string> {
   const examples = await source.examples({ seed });
+  // The tokenizer's texts come from a stream of their own.
+  const sample = async () => take(await source.examples({ seed: seed + 1, shuffleBuffer: 1 }), settings.tokenizerExamples);
   let tokenizer: Tokenizer;
   let policy: Policy;
   if (init === undefined) {
-    // The tokenizer's texts come from a stream of their own.
-    const sample = take(await source.examples({ seed: seed + 1, shuffleBuffer: 1 }), settings.tokenizerExamples);
-    tokenizer = await makeBaseFolder(out, size, sample);
+    tokenizer = await makeBaseFolder(out, size, await sample());
     policy = await Policy.create(baseConfig(size), { seed });
+  } else if (source.defaults.retokenise) {
+    tokenizer = await retokenise(init, out, textsOf(await sample()));
+    policy = await Policy.load(out);
   } else {
     tokenizer = await Tokenizer.load(init);
     policy = await Policy.load(init);

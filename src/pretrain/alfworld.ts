@@ -35,7 +35,7 @@ const DATA: DataSettings = {
 };
 
 /** Fewer than from nothing: the policy that it starts from knows the format and the wording. */
-const ROWS = 112_000;
+const ROWS = 96_000;
 
 const HEADING: Heading = {
   title: "A tiny policy for ALFWorld",
@@ -48,8 +48,9 @@ export const alfworldSource: Source = {
   defaults: {
     out: "models/alfworld-tiny",
     init: "models/tiny",
+    retokenise: true,
     size: DEFAULT_SIZE,
-    train: { ...DEFAULT_TRAIN, rows: ROWS },
+    train: { ...DEFAULT_TRAIN, rows: ROWS, promptLossPart: 0.6 },
     games: 134,
     temperature: DEFAULT_REPORT.temperature,
   },

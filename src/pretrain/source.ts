@@ -30,6 +30,8 @@ export interface Source {
     readonly out: string;
     /** Folder that training starts from; absent: from nothing, with a tokenizer of its own. */
     readonly init?: string;
+    /** Gives the policy it starts from a tokenizer of its own texts. Default: the policy keeps the one it has. */
+    readonly retokenise?: boolean;
     readonly size: BaseSize;
     readonly train: TrainSettings;
     readonly games: number;

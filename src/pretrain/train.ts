@@ -79,14 +79,16 @@ export function learningRate(
 
 /** Trains a tokenizer on the texts of `examples` and writes the folder, weights excepted. */
 export async function makeBaseFolder(dir: string, size: BaseSize, examples: Iterable<Example>): Promise<Tokenizer> {
-  const texts = function* () {
-    for (const { prompt, reply } of examples) {
-      for (const message of prompt) yield message.content;
-      yield reply;
-    }
-  };
-  await writeBaseFolder(dir, size, trainBpe(texts(), ADDED_TOKENS, { maxVocabulary: size.vocabulary, minFrequency: 8 }));
+  await writeBaseFolder(dir, size, trainBpe(textsOf(examples), ADDED_TOKENS, { maxVocabulary: size.vocabulary, minFrequency: 8 }));
   return Tokenizer.load(dir);
+}
+
+/** What a tokenizer is trained on. */
+export function* textsOf(examples: Iterable<Example>): Generator<string> {
+  for (const { prompt, reply } of examples) {
+    for (const message of prompt) yield message.content;
+    yield reply;
+  }
 }
 
 /** Prompt through the chat template, reply with its end token. */
