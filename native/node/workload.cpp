@@ -120,14 +120,16 @@ Workload::Workload(const WorkloadSpec& s) {
     const int64_t heads = in / kHeadDim, kv_heads = std::max<int64_t>(1, heads / kKvShare), kv = kv_heads * kHeadDim, tokens = n * out;
     float *q = array(tokens * in, 1), *keys = array(tokens * 2 * kv, 1), *o = array(tokens * in, 1), *lse = array(tokens * heads, 1);
     float *dout = array(tokens * in, 1), *dq = array(tokens * in, 1), *dkv = array(tokens * 2 * kv, 0);
+    length_ = out;
     blocks_.resize(2 * n);
-    gradients_.resize(2 * n);
+    sums_.resize(2 * n);
     for (int64_t i = 0; i < n; ++i) {
       blocks_[i] = keys + i * out * 2 * kv;
       blocks_[n + i] = blocks_[i] + kv;
-      gradients_[i] = dkv + i * out * 2 * kv;
-      gradients_[n + i] = gradients_[i] + kv;
-      segments_.push_back({i * out, out, out, {&blocks_[i], out, 2 * kv}, {&blocks_[n + i], out, 2 * kv}});
+      sums_[i] = dkv + i * out * 2 * kv;
+      sums_[n + i] = sums_[i] + kv;
+      gradients_.push_back({&sums_[i], &sums_[n + i]});
+      segments_.push_back({i * out, out, out, {&blocks_[i], &length_, 2 * kv}, {&blocks_[n + i], &length_, 2 * kv}});
     }
     const AttentionShape shape{heads, kv_heads, kHeadDim, 1.0f / std::sqrt(static_cast<float>(kHeadDim))};
     const auto forward = [=, this, &b] { b.attention(q, in, segments_.data(), n, shape, o, in, lse); };
@@ -136,7 +138,7 @@ Workload::Workload(const WorkloadSpec& s) {
       work_ = forward;
     else
       work_ = [=, this, &b] {
-        b.attention_backward(q, in, o, dout, in, lse, segments_.data(), n, shape, dq, in, gradients_.data(), gradients_.data() + n, 2 * kv);
+        b.attention_backward(q, in, o, dout, in, lse, segments_.data(), n, shape, dq, in, gradients_.data(), 2 * kv);
       };
   } else {
     throw ArgumentError("unknown workload \"" + s.op + "\"");

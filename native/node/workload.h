@@ -39,7 +39,9 @@ class Workload {
   std::vector<RowSampling> sampling_;
   std::vector<float> logprob_, entropy_;
   std::vector<const float*> blocks_;
-  std::vector<float*> gradients_;
+  std::vector<float*> sums_;  // gradients of keys, then of values
+  std::vector<KvGradients> gradients_;
+  int64_t length_ = 0;  // of a sequence
   std::vector<AttentionSegment> segments_;
   std::function<void()> work_;
 };
