@@ -2,16 +2,15 @@
  * `siri play`: one text game or one shop on the terminal, or as JSON lines for programs. Works on the engine itself, not on an environment,
  * so the list of commands is the engine's whole list (`help` included) and play goes on after a win.
  */
-import { existsSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { StringDecoder } from "node:string_decoder";
 import type { Command } from "commander";
-import { readGame } from "../env/alfworld/index.js";
-import { type Game, type Play, parseGame } from "../env/textworld/index.js";
+import type { Game, Play } from "../env/textworld/index.js";
 import { OBSERVATION_MODES } from "../env/webshop/observation.js";
 import { SiriError } from "../errors.js";
 import { wholeNumber } from "./options.js";
+import { findGame } from "./play-game.js";
 import type { ShopFlags } from "./play-shop.js";
 
 export interface PlayOptions {
@@ -21,7 +20,7 @@ export interface PlayOptions {
 }
 
 type Flags = ShopFlags & {
-  readonly env: string;
+  readonly env: "household" | "alfworld" | "webshop";
   readonly game?: string;
   readonly json?: boolean;
 };
@@ -33,9 +32,16 @@ export function register(program: Command): void {
       "play one text game or one shop: on the terminal, or with --json for programs (a command per line in, an object per line out)",
     )
     .addOption(program.createOption("--env <name>", "what is played").choices(["household", "alfworld", "webshop"]).default("household"))
-    .option("--game <file>", "household, alfworld: a .tw-pddl file; household also a task of a split, such as train/17")
+    .option(
+      "--game <game>",
+      "household, alfworld: a .tw-pddl file, or a place in a split (from 0) such as train/17; alfworld: also a trial's folder or a task's id",
+    )
     .option("--json", "JSON lines instead of text")
-    .option("--data <folder>", "webshop: the folder of the product and instruction files; default: the variable WEBSHOP_DATA")
+    .option(
+      "--data <folder>",
+      "alfworld: the folder that holds json_2.1.1/; default: the variable ALFWORLD_DATA; " +
+        "webshop: the folder of the product and instruction files; default: the variable WEBSHOP_DATA",
+    )
     .option("--products <which>", "webshop: 1000 for the small files, all for the full ones, or how many records of the full ones")
     .option("--nouns <file>", "webshop: noun lists by title (JSON); titles that are not in it are tagged")
     .addOption(program.createOption("--goals <kind>", "webshop: where goals come from; default synthetic").choices(["human", "synthetic"]))
@@ -46,26 +52,23 @@ export function register(program: Command): void {
     .option("--prev-obs <k>", "webshop: earlier observations in front of the present one", wholeNumber(0))
     .option("--prev-actions <k>", "webshop: earlier actions among them", wholeNumber(0));
   command.action(async ({ env, game, json = false, ...shop }: Flags) => {
+    const note = (text: string) => console.error(`note: ${text}`);
     if (env === "webshop") {
       if (game !== undefined) throw new SiriError("CONFIG_PLAY", "--game names a text game; with --env webshop choose a goal by --goal");
       const { openShopTalk } = await import("./play-shop.js");
-      return runTalk(await openShopTalk(shop, json, (note) => console.error(`note: ${note}`)), process.stdin, process.stdout);
+      return runTalk(await openShopTalk(shop, json, note), process.stdin, process.stdout);
     }
-    const [stray] = Object.keys(shop);
+    const stray = Object.keys(shop).find((flag) => flag !== "data" || env !== "alfworld");
     if (stray !== undefined) {
       const option = `--${stray.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-      throw new SiriError("CONFIG_PLAY", `${option} belongs to --env webshop; ${env} plays a game: --game <file>`);
+      const owners = stray === "data" ? "--env alfworld and --env webshop" : "--env webshop";
+      throw new SiriError("CONFIG_PLAY", `${option} belongs to ${owners}; ${env} plays a game: --game <game>`);
     }
-    if (game === undefined) throw new SiriError("CONFIG_PLAY", `--env ${env} needs a game: --game <file>`);
-    await runPlay({ game: await findGame(env, game), json }, process.stdin, process.stdout);
+    if (game === undefined) throw new SiriError("CONFIG_PLAY", `--env ${env} needs a game: --game <game>; siri play --help says which`);
+    const { data } = shop;
+    const named = { env, game, ...(data === undefined ? {} : { data }) };
+    await runPlay({ game: await findGame(named, note), json }, process.stdin, process.stdout);
   });
-}
-
-async function findGame(env: string, game: string): Promise<Game> {
-  const task = /^(\w+)\/(\d+)$/.exec(game);
-  if (env !== "household" || !task || existsSync(game)) return readGame(game);
-  const { gameOf, householdTask } = await import("../env/household/index.js");
-  return parseGame(gameOf(householdTask(task[1]!, Number(task[2]))).file, game);
 }
 
 /** Plays until the input ends, `quit` (on the terminal) or nobody reads the output any more. */

@@ -2,7 +2,7 @@
  * Where a release keeps its games: `json_2.1.1/<split>/<type>-<object>-<...>-<scene>/trial_<...>/game.tw-pddl`. Lists the files of a split
  * without reading one. Knows nothing of what is in them.
  */
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { SiriError } from "../../errors.js";
 
@@ -45,11 +45,11 @@ export interface GameEntry extends Stamp {
 export function findRelease(data: string | undefined): string {
   const advice = `Set the option 'data' (--data on the command line) or ALFWORLD_DATA to the folder that holds ${RELEASE}/.`;
   if (data === undefined || data === "") throw new SiriError("ENVIRONMENT_DATA", `alfworld: no data folder is given. ${advice}`);
-  const inside = join(resolve(data), RELEASE);
-  if (existsSync(inside)) return inside;
-  const itself = resolve(data);
-  if (ALFWORLD_SPLITS.some((split) => existsSync(join(itself, split)))) return itself;
-  throw new SiriError("ENVIRONMENT_DATA", `alfworld: '${data}' holds no ${RELEASE}/ and no split. ${advice}`);
+  const folder = resolve(data);
+  const root = [join(folder, RELEASE), folder].find((each) => ALFWORLD_SPLITS.some((split) => isFolder(join(each, split))));
+  if (root !== undefined) return root;
+  const what = isFolder(folder) ? `holds no ${RELEASE}/ with a split in it (${ALFWORLD_SPLITS.join(", ")})` : "is no folder";
+  throw new SiriError("ENVIRONMENT_DATA", `alfworld: '${folder}' ${what}. ${advice}`);
 }
 
 /**
