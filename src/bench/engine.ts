@@ -1,10 +1,11 @@
 /**
- * Speed of the engine on the shape of the shipped policy: training tokens per second on packed step rows, and the time to sample a
- * group of replies. Weights and tokens are random: speed does not depend on them.
+ * Speed of the engine on the shape of the shipped policy: training and scoring tokens per second on packed step rows, and the time to
+ * sample a group of replies. Weights and tokens are random: speed does not depend on them.
  */
+import { COMPUTE_TYPES, type ComputeType } from "../native.js";
 import { Policy, type PolicyOptions } from "../policy/policy.js";
 import type { PolicyRow } from "../policy/types.js";
-import { median } from "./report.js";
+import { type Measurement, peakMiB } from "./report.js";
 
 export const TINY = {
   model_type: "qwen2",
@@ -20,18 +21,11 @@ export const TINY = {
   tie_word_embeddings: true,
 };
 
-export interface EngineBench {
-  readonly threads: number;
-  readonly device: string;
-  /** Each repetition: all tokens of the rows, forward and backward and one update, per second. */
-  readonly trainTokensPerSecond: readonly number[];
-  readonly scoreTokensPerSecond: readonly number[];
-  /** Each repetition: seconds for 64 replies of 20 tokens to different prompts of 130, none of it cached. */
-  readonly sampleSeconds: readonly number[];
-}
+const TRAIN_TARGET: Record<ComputeType, number> = { float32: 40_000, bfloat16: 65_000 };
+const SAMPLE_TARGET = 0.09;
 
 /** Repeatable tokens: a linear congruential sequence is enough here. */
-function tokens(n: number, seed: number, vocab: number): Int32Array {
+export function tokens(n: number, seed: number, vocab: number): Int32Array {
   let s = seed * 2654435761 + 1;
   return Int32Array.from({ length: n }, () => {
     s = (Math.imul(s, 1664525) + 1013904223) >>> 0;
@@ -40,7 +34,7 @@ function tokens(n: number, seed: number, vocab: number): Int32Array {
 }
 
 /** Step rows of 137 to 157 tokens (mean 147), 11 of them the response. */
-function stepRows(count: number, vocab: number): PolicyRow[] {
+export function stepRows(count: number, vocab: number): PolicyRow[] {
   return Array.from({ length: count }, (_, i) => {
     const n = 137 + (i % 21);
     return {
@@ -52,31 +46,32 @@ function stepRows(count: number, vocab: number): PolicyRow[] {
   });
 }
 
+export const POLICY_LOSS = {
+  kind: "policy",
+  clipLow: 0.2,
+  clipHigh: 0.2,
+  dualClip: 3,
+  klCoef: 0,
+  entropyCoef: 0.001,
+  aggregation: "token-mean",
+} as const;
+
 async function seconds(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
   await work();
   return (performance.now() - start) / 1000;
 }
 
-export async function benchEngine(options: PolicyOptions & { rows: number; repetitions: number }): Promise<EngineBench> {
-  const policy = await Policy.create(TINY, { ...options, seed: 1 });
+async function ofType(dtype: ComputeType, options: PolicyOptions & { rows: number; repetitions: number }): Promise<Measurement[]> {
+  const policy = await Policy.create(TINY, { ...options, dtype, seed: 1 });
   const rows = stepRows(options.rows, TINY.vocab_size);
   const total = rows.reduce((n, r) => n + r.tokens.length, 0);
-  const loss = {
-    kind: "policy",
-    clipLow: 0.2,
-    clipHigh: 0.2,
-    dualClip: 3,
-    klCoef: 0,
-    entropyCoef: 0.001,
-    aggregation: "token-mean",
-  } as const;
   const train: number[] = [];
   const score: number[] = [];
   const sample: number[] = [];
   for (let i = 0; i <= options.repetitions; i++) {
     const trained = await seconds(async () => {
-      await policy.train(rows, loss);
+      await policy.train(rows, POLICY_LOSS);
       await policy.update({ lr: 1e-5, maxGradNorm: 1 });
     });
     const scored = await seconds(() => policy.score(rows));
@@ -94,20 +89,17 @@ export async function benchEngine(options: PolicyOptions & { rows: number; repet
     sample.push(sampled);
   }
   await policy.close();
-  return {
-    threads: policy.threads,
-    device: policy.device,
-    trainTokensPerSecond: train,
-    scoreTokensPerSecond: score,
-    sampleSeconds: sample,
-  };
+  const memoryMiB = peakMiB();
+  const name = (what: string) => `engine/${what} ${dtype}`;
+  return [
+    { name: name("train"), unit: "tokens/s", better: "more", values: train, target: TRAIN_TARGET[dtype], memoryMiB },
+    { name: name("score"), unit: "tokens/s", better: "more", values: score, memoryMiB },
+    { name: name("sample 64 rows of 130+20"), unit: "s", better: "less", values: sample, target: SAMPLE_TARGET, memoryMiB },
+  ];
 }
 
-export function engineReport(b: EngineBench): string {
-  return [
-    `engine, 4 layers of width 128, ${b.device}, ${b.threads} threads (medians of ${b.sampleSeconds.length})`,
-    `  train   ${median(b.trainTokensPerSecond).toFixed(0)} tokens/s (rows of 147 tokens, 11 of them response; one update)`,
-    `  score   ${median(b.scoreTokensPerSecond).toFixed(0)} tokens/s`,
-    `  sample  ${median(b.sampleSeconds).toFixed(3)} s for 64 replies of 20 tokens to prompts of 130`,
-  ].join("\n");
+export async function benchEngine(options: PolicyOptions & { rows: number; repetitions: number }): Promise<Measurement[]> {
+  const found: Measurement[] = [];
+  for (const dtype of COMPUTE_TYPES) found.push(...(await ofType(dtype, options)));
+  return found;
 }

@@ -1,50 +1,112 @@
-/** `siri bench ...`: speed on this machine, and what the scripted experts reach, as text or JSON. */
-import { type Command, Option } from "commander";
-import { benchEngine, engineReport } from "../bench/engine.js";
+/**
+ * `siri bench [names...]`: speed on this machine, as a table, markdown or JSON, kept in the history; `siri bench check`: has anything become
+ * slower; and the games engine and the scripted experts on their own.
+ */
+import { Argument, type Command, Option } from "commander";
+import { benchCheck, recordBaseline } from "../bench/check.js";
+import { benchDecode } from "../bench/decode.js";
+import { benchEngine } from "../bench/engine.js";
+import { benchEnvironments } from "../bench/environments.js";
 import { benchExperts, EXPERTS, expertsReport } from "../bench/experts.js";
-import { benchPeer, peerReport } from "../bench/peer.js";
+import { benchGemm } from "../bench/gemm.js";
+import { benchHead } from "../bench/head.js";
+import { appendHistory } from "../bench/history.js";
+import { benchIterations } from "../bench/iteration.js";
+import { benchKernels } from "../bench/kernels.js";
+import { markdownTable, type Measurement, textTable } from "../bench/report.js";
 import { benchTextworld, defaultGames, textworldReport } from "../bench/textworld.js";
-import { SiriError } from "../errors.js";
+import { missingPeer, Torch } from "../bench/torch.js";
+import { benchTrain } from "../bench/train.js";
 import { resolveThreads } from "../native.js";
 import { registerWebshop } from "./bench-webshop.js";
 import { numberFrom, wholeNumber } from "./options.js";
 
-function count(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new SiriError("SIRI_ARGUMENT", `--${name} is ${text}; it must be a positive integer`);
-  return value;
+interface Options {
+  readonly threads?: number;
+  readonly rounds: number;
+  readonly processorTime?: boolean;
+  readonly json?: boolean;
+  readonly markdown?: boolean;
+  readonly history: boolean;
 }
+
+interface Settings {
+  readonly threads: number;
+  readonly rounds: number;
+  readonly processorTime: boolean;
+}
+
+/** With a peer: skipped, with the reason, where there is none. */
+const PEERED: Readonly<Record<string, (torch: Torch, s: Settings) => Promise<Measurement[]>>> = {
+  gemm: benchGemm,
+  head: benchHead,
+  decode: benchDecode,
+  train: benchTrain,
+};
+const ALONE: Readonly<Record<string, (s: Settings) => Promise<Measurement[]>>> = {
+  kernels: ({ threads, processorTime }) => benchKernels({ threads, seconds: 0.3, processorTime }),
+  engine: ({ threads, rounds }) => benchEngine({ threads, rows: 1400, repetitions: rounds }),
+  environments: ({ rounds }) => benchEnvironments({ episodes: 40, repetitions: rounds }),
+  iteration: ({ threads, rounds }) => benchIterations({ threads, repetitions: Math.min(rounds, 3) }),
+};
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
+async function measure(names: readonly string[], settings: Settings): Promise<Measurement[]> {
+  const found: Measurement[] = [];
+  const say = (text: string): void => void process.stderr.write(`${text}\n`);
+  const missing = names.some((name) => name in PEERED) ? await missingPeer() : null;
+  for (const name of names) {
+    say(`${name} ...`);
+    const alone = ALONE[name];
+    if (alone) found.push(...(await alone(settings)));
+    else if (missing) say(`${name} skipped: ${missing}`);
+    else {
+      const torch = await Torch.start(settings.threads);
+      try {
+        found.push(...(await PEERED[name]!(torch, settings)));
+      } finally {
+        await torch.close();
+      }
+    }
+  }
+  return found;
+}
+
 export function register(program: Command): void {
-  const bench = program.command("bench").description("Measures the engine on this machine. Run it when nothing else runs.");
-  bench
-    .command("engine")
-    .description("training, scoring and sampling on the shape of the shipped policy")
-    .option("--rows <n>", "step rows per training pass", "1400")
-    .option("--repetitions <n>", "measured repetitions, after one that warms up", "3")
-    .option("--threads <n>", "engine threads (default: all cores)")
-    .option("--json", "print the numbers as JSON")
-    .action(async (options: { rows: string; repetitions: string; threads?: string; json?: boolean }) => {
-      const result = await benchEngine({
-        rows: count("rows", options.rows),
-        repetitions: count("repetitions", options.repetitions),
-        ...(options.threads ? { threads: count("threads", options.threads) } : {}),
-      });
-      print(options.json ? JSON.stringify(result) : engineReport(result));
+  const bench = program
+    .command("bench", { isDefault: false })
+    .description("measures the engine on this machine; run it when nothing else runs")
+    .addArgument(new Argument("[names...]", "which; all without a name").choices([...Object.keys(ALONE), ...Object.keys(PEERED)]))
+    .option("--threads <n>", "threads of both sides (default: all cores)", wholeNumber(1))
+    .option("--rounds <n>", "repetitions, in turns with the peer", wholeNumber(1), 7)
+    .option("--processor-time", "kernels, gemm and head: count processor time; with --threads 1 for a machine that is shared")
+    .option("--json", "print every repetition")
+    .option("--markdown", "print the table as markdown")
+    .option("--no-history", "leave bench/history.jsonl as it is")
+    .action(async (names: readonly string[], options: Options) => {
+      const threads = resolveThreads(options.threads);
+      const chosen = names.length > 0 ? names : [...Object.keys(ALONE), ...Object.keys(PEERED)];
+      const found = await measure(chosen, { threads, rounds: options.rounds, processorTime: options.processorTime ?? false });
+      print(options.json ? JSON.stringify(found) : options.markdown ? markdownTable(found) : textTable(found));
+      if (options.history && found.length > 0) await appendHistory(found, threads);
     });
   bench
-    .command("peer")
-    .description("one training step here and in PyTorch on the CPU, in turns")
-    .option("--rounds <n>", "rounds of both", "3")
-    .option("--threads <n>", "threads of both (default: all cores)")
-    .option("--json", "print the numbers as JSON")
-    .action(async (options: { rounds: string; threads?: string; json?: boolean }) => {
-      const threads = resolveThreads(options.threads ? count("threads", options.threads) : undefined);
-      const result = await benchPeer({ rounds: count("rounds", options.rounds), threads });
-      if (typeof result === "string") print(result);
-      else print(options.json ? JSON.stringify(result) : peerReport(result));
+    .command("check")
+    .description("fails when anything is slower than bench/baseline.json says, by more than its noise; fit for a busy machine")
+    .option("--record", "record this processor's baseline instead")
+    .action(async (options: { record?: boolean }) => {
+      if (options.record) {
+        const path = await recordBaseline((pass) => print(`pass ${pass}`));
+        print(`recorded in ${path}`);
+        return;
+      }
+      const good = await benchCheck(({ name, recorded, ratio, tries, ok }) => {
+        const change = 100 * (ratio / recorded.ratio - 1);
+        const line = `${change >= 0 ? "+" : ""}${change.toFixed(1)}% of allowed -${(100 * recorded.noise).toFixed(1)}%`;
+        print(`${ok ? "ok    " : "SLOWER"} ${name}: ratio ${ratio.toPrecision(3)}, ${line}${tries > 1 ? ` (${tries} tries)` : ""}`);
+      });
+      if (!good) process.exitCode = 1;
     });
   bench
     .command("textworld")
