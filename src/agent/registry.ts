@@ -3,10 +3,10 @@ import { SiriError } from "../errors.js";
 import type { AgentTemplate } from "./agent.js";
 import { compact } from "./compact.js";
 import { compactShop } from "./compact-shop.js";
-import { verl } from "./verl.js";
+import { verl, verlAlfworld } from "./verl.js";
 import { verlWebshop } from "./verl-webshop.js";
 
-const TEMPLATES: readonly AgentTemplate[] = [compact, compactShop, verl, verlWebshop];
+const TEMPLATES: readonly AgentTemplate[] = [compact, compactShop, verl, verlAlfworld, verlWebshop];
 
 export const templateNames: readonly string[] = TEMPLATES.map((item) => item.name);
 

@@ -5,7 +5,7 @@ import { compact, foldActions } from "./compact.js";
 import { Reading } from "./reading.js";
 import { template, templateNames } from "./registry.js";
 import { parseSkillJson, parseSkillLine, skillLine } from "./skills.js";
-import { verl } from "./verl.js";
+import { verl, verlAlfworld } from "./verl.js";
 
 const TASK = "put a clean mug in cabinet.";
 const skill: SkillText = {
@@ -108,22 +108,38 @@ describe("Reading", () => {
 });
 
 describe("verl", () => {
-  it("has no progress at the first step, and lists actions quoted, one a line, without help", () => {
-    const text = content(verl.begin(FIRST, { historyLength: 2 }).prompt());
-    expect(text).toContain("Your task is: put a clean mug in cabinet.");
-    expect(text).toContain("['go to cabinet 1',\n 'go to cabinet 2',\n 'go to sinkbasin 1',\n 'inventory',\n 'look']");
-    expect(text).not.toContain("'help'");
-    expect(text).not.toContain("so far");
-    expect(text).not.toContain("Experience");
-    expect(text).toMatch(/<think> <\/think>.*<action> <\/action>/);
+  it("at the first step is role, observation, quoted actions without help, and reply format", () => {
+    const text = content(verlAlfworld.begin(FIRST, { historyLength: 2 }).prompt());
+    const [role, observation, ...rest] = text.split(/\n\n(?=Your current|The admissible|Reason)/);
+    expect(role).toMatch(/^You are an agent that .* ALFWorld, .*\.$/);
+    expect(observation).toBe(`Your current observation is:\n${FIRST.text}`);
+    expect(rest).toEqual([
+      "The admissible actions in this situation are:\n['go to cabinet 1',\n 'go to cabinet 2',\n 'go to sinkbasin 1',\n 'inventory',\n 'look']",
+      expect.stringMatching(/<think> <\/think>.*<action> <\/action>/),
+    ]);
+    // The task stands in the observation, and nowhere else.
+    expect(text.split(TASK)).toHaveLength(2);
+  });
+
+  it("says the task at the first step where the observation does not", () => {
+    const text = content(verl.begin(see("You stand in a field.", ["look"]), { historyLength: 2 }).prompt());
+    expect(text).toContain(`Your task is: ${TASK}\n\nYour current observation`);
+    expect(text).not.toContain("ALFWorld");
+  });
+
+  it("shows skills after the role at the first step", () => {
+    expect(content(verl.begin(FIRST, { historyLength: 2 }).prompt([skill]))).toMatch(
+      /^You are.*\n\nExperience from earlier episodes[\s\S]*What to do: take it[^\n]*\n\nYour current observation/,
+    );
   });
 
   it("shows skills between task and progress, and the last pairs with their step numbers", () => {
-    const episode = verl.begin(FIRST, { historyLength: 2 });
+    const episode = verlAlfworld.begin(FIRST, { historyLength: 2 });
     for (const i of [1, 2, 3]) episode.record(`act ${i}`, true, see(`text ${i}`, ["look"]));
     const text = content(episode.prompt([skill]));
     const at = [
-      "Your task is",
+      "ALFWorld",
+      `Your task is: ${TASK}`,
       "Experience from earlier",
       skill.strategy,
       "You have taken 3 steps",
@@ -199,7 +215,7 @@ describe("skill writing", () => {
 describe("template", () => {
   it("finds each by its name and names the choices otherwise", () => {
     for (const name of templateNames) expect(template(name).name).toBe(name);
-    expect(() => template("x")).toThrow(/compact, compact-shop, verl, verl-webshop/);
+    expect(() => template("x")).toThrow(/compact, compact-shop, verl, verl-alfworld, verl-webshop/);
   });
 });
 

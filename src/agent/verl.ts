@@ -1,7 +1,7 @@
 /**
- * The long prompt for instruct models, in the structure of the ALFWorld prompts of verl-agent (spec 2.5; the words are
- * ours): role, task, retrieved experience, progress with the last steps, observation, admissible actions, reply format.
- * One user message per step; works for any environment.
+ * The long prompts for instruct models, in the structure of the ALFWorld prompts of verl-agent (spec 2.5; the words are ours). First step:
+ * role, observation, admissible actions, reply format. Later steps: the task and the last steps go before. One user message per step.
+ * `verl` is for any environment; `verl-alfworld` says which one it is.
  */
 import type { Observation } from "../env/environment.js";
 import type { AgentTemplate, ChatMessage, Episode, EpisodeSummary, SkillText } from "./agent.js";
@@ -11,44 +11,56 @@ import { parseSkillJson } from "./skills.js";
 /** Observations in the skill writer's transcript are cut to this length. */
 const TRANSCRIPT_CHARACTERS = 300;
 
-export const verl: AgentTemplate = {
-  name: "verl",
-  maxResponseTokens: 512,
-  begin: (first, { historyLength }) => new VerlEpisode(first, historyLength),
-  parse: (reply) => projectAction(reply),
-  skillPrompt: (episode) => [{ role: "user", content: verlSkillPrompt(episode) }],
-  parseSkills: parseSkillJson,
-};
+export const verl = verlTemplate("verl", "solves tasks in an interactive text environment");
+export const verlAlfworld = verlTemplate(
+  "verl-alfworld",
+  "does household tasks in ALFWorld, a simulated home that is reached by text alone",
+);
+
+/** @param role what the agent does and where, as the end of "You are an agent that" */
+function verlTemplate(name: string, role: string): AgentTemplate {
+  return {
+    name,
+    maxResponseTokens: 512,
+    begin: (first, { historyLength }) => new VerlEpisode(role, first, historyLength),
+    parse: (reply) => projectAction(reply),
+    skillPrompt: (episode) => [{ role: "user", content: verlSkillPrompt(episode) }],
+    parseSkills: parseSkillJson,
+  };
+}
 
 class VerlEpisode implements Episode {
+  readonly #role: string;
   readonly #historyLength: number;
   readonly #history: { readonly step: number; readonly text: string; readonly action: string }[] = [];
   #step = 1;
   #now: Observation;
 
-  constructor(first: Observation, historyLength: number) {
+  constructor(role: string, first: Observation, historyLength: number) {
+    this.#role = role;
     this.#historyLength = historyLength;
     this.#now = first;
   }
 
   prompt(skills: readonly SkillText[] = []): readonly ChatMessage[] {
     const { text, task, actions } = this.#now;
-    const parts = [
-      `You are an agent that solves tasks in an interactive text environment, one action at a time.\nYour task is: ${task.trim()}`,
-    ];
+    const isFirst = this.#step === 1;
+    const parts = [`You are an agent that ${this.#role}, one action at a time.`];
+    // The first observation of a text game ends with the task; where it does not, the agent must hear of it all the same.
+    if (!isFirst || !text.includes(task.trim())) parts.push(`Your task is: ${task.trim()}`);
     if (skills.length > 0) {
       const items = skills.map(
         (skill, i) => `${i + 1}. ${skill.title}\n   When it applies: ${skill.condition}\n   What to do: ${skill.strategy}`,
       );
       parts.push(`Experience from earlier episodes that may help:\n${items.join("\n")}`);
     }
-    if (this.#step > 1) {
+    if (!isFirst) {
       const taken = this.#step - 1;
       const lines = this.#history.map((past) => `Observation ${past.step}: ${past.text}\nAction ${past.step}: ${past.action}`);
       const latest = lines.length > 0 ? ` The latest ${lines.length === 1 ? "one was" : `${lines.length} were`}:\n${lines.join("\n")}` : "";
       parts.push(`You have taken ${taken} step${taken === 1 ? "" : "s"} so far.${latest}`);
     }
-    parts.push(`You are now at step ${this.#step}. Your current observation is:\n${text.trim()}`);
+    parts.push(`${isFirst ? "" : `You are now at step ${this.#step}. `}Your current observation is:\n${text.trim()}`);
     if (actions) {
       const list = actions.filter((action) => action !== "help").map((action) => `'${action}'`);
       parts.push(`The admissible actions in this situation are:\n[${list.join(",\n ")}]`);
