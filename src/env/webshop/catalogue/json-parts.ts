@@ -108,20 +108,38 @@ export class JsonParts {
 
   private scanPart(): void {
     const { held } = this;
-    for (; this.at < held.length; this.at++) {
-      const byte = held[this.at]!;
+    const { length } = held;
+    let at = this.at;
+    for (;;) {
       if (this.inString) {
-        if (this.escaped) this.escaped = false;
-        else if (byte === QUOTE) this.inString = false;
-        else if (byte === BACKSLASH) this.escaped = true;
-        else if (byte < SPACE) {
-          this.lose("a string holds a control character; a quote is missing before it", this.at);
+        if (this.escaped && at < length) {
+          this.escaped = false;
+          at++;
+        }
+        let byte = SPACE;
+        while (at < length) {
+          byte = held[at]!;
+          if (byte === QUOTE || byte === BACKSLASH || byte < SPACE) break;
+          at++;
+        }
+        this.at = at;
+        if (at === length) break;
+        if (byte < SPACE) {
+          this.lose("a string holds a control character; a quote is missing before it", at);
           return;
         }
-      } else if (PLAIN[byte] !== 1 && !this.scanMark(byte)) return;
+        if (byte === QUOTE) this.inString = false;
+        else this.escaped = true;
+      } else {
+        while (at < length && PLAIN[held[at]!] === 1) at++;
+        this.at = at;
+        if (at === length) break;
+        if (!this.scanMark(held[at]!)) return;
+      }
+      at++;
     }
-    if (this.at - this.start > LONGEST_PART)
-      this.lose(`a part is longer than ${LONGEST_PART / 2 ** 20} MiB; a bracket or quote is missing`, this.at);
+    if (length - this.start > LONGEST_PART)
+      this.lose(`a part is longer than ${LONGEST_PART / 2 ** 20} MiB; a bracket or quote is missing`, length);
   }
 
   /** A byte outside of strings that is not plain; whether the part goes on. */
