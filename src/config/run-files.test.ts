@@ -27,6 +27,19 @@ test("alfworld-tiny trains on the train split and evaluates each game of valid_s
   expect(model.path).toMatch(/models[\\/]alfworld-tiny$/);
 });
 
+test.each(["alfworld-qwen2.5-1.5b.yaml", "alfworld-qwen2.5-7b.yaml"])("%s has the published settings", (name) => {
+  expect(read(name)).toMatchObject({
+    iterations: 150,
+    environment: { name: "alfworld", trainSplit: "train", options: {} },
+    agent: { template: "verl-alfworld", historyLength: 2, maxSteps: 50, maxPromptTokens: 2048, maxResponseTokens: 512, invalid: "format" },
+    rollout: { groups: 16, groupSize: 8, temperature: 1 },
+    advantage: { normalisation: "mean_std_norm", gamma: 0.95, stepWeight: 1, invalidPenalty: 0.1 },
+    update: { miniBatchRows: 256, klCoef: 0.01 },
+    optimiser: { lr: 1e-6 },
+    evaluation: { split: "valid_seen", every: 5, temperature: 0.4 },
+  });
+});
+
 test.each(["webshop-qwen2.5-1.5b.yaml", "webshop-qwen2.5-7b.yaml"])("%s has the published settings", (name) => {
   expect(read(name)).toMatchObject({
     iterations: 150,
