@@ -88,8 +88,8 @@ async function ofEngine(): Promise<{ run: Timed; close(): Promise<void> }> {
   };
 }
 
-/** Opens the items, hands them over, closes them. */
-async function withItems<T>(work: (items: readonly Item[]) => Promise<T>): Promise<T> {
+/** Opens the items whose name holds `only`, hands them over, closes them. */
+async function withItems<T>(only: string, work: (items: readonly Item[]) => Promise<T>): Promise<T> {
   const yardstick = workload({ op: "yardstick", threads: 1 });
   const against: Timed = async () => yardstick(3).cpu / 3;
   const items: Item[] = KERNEL_SHAPES.map((shape) => ({
@@ -111,7 +111,7 @@ async function withItems<T>(work: (items: readonly Item[]) => Promise<T>): Promi
       });
     }
   try {
-    return await work(items);
+    return await work(items.filter(({ name }) => name.includes(only)));
   } finally {
     await engine.close();
     await torch?.close();
@@ -132,14 +132,14 @@ async function ratioOf(item: Item): Promise<number> {
 }
 
 /** @throws SiriError SIRI_BENCH when this processor has no baseline yet. */
-export async function benchCheck(onItem: (c: Checked) => void): Promise<boolean> {
+export async function benchCheck(only: string, onItem: (c: Checked) => void): Promise<boolean> {
   const baseline = (await readBaselines())[key()];
   if (!baseline)
     throw new SiriError(
       "SIRI_BENCH",
       `no baseline for ${key()} in ${path()}; record one on a tree you trust: npm run bench:check -- --record`,
     );
-  return withItems(async (items) => {
+  return withItems(only, async (items) => {
     let good = true;
     for (const item of items) {
       const recorded = baseline[item.name];
@@ -157,9 +157,9 @@ export async function benchCheck(onItem: (c: Checked) => void): Promise<boolean>
 }
 
 /** Records this processor's ratios: medians of several passes over all items, with what they vary by. */
-export async function recordBaseline(onPass: (pass: number) => void): Promise<string> {
+export async function recordBaseline(only: string, onPass: (pass: number) => void): Promise<string> {
   const passes = new Map<string, number[]>();
-  await withItems(async (items) => {
+  await withItems(only, async (items) => {
     for (let pass = 0; pass < RECORDINGS; pass++) {
       for (const item of items) passes.set(item.name, [...(passes.get(item.name) ?? []), await ratioOf(item)]);
       onPass(pass + 1);
@@ -174,7 +174,8 @@ export async function recordBaseline(onPass: (pass: number) => void): Promise<st
       noise: Number(Math.min(MOST_NOISE, Math.max(LEAST_NOISE, 4 * deviation)).toFixed(3)),
     };
   }
-  const all = { ...(await readBaselines()), [key()]: found };
+  const before = await readBaselines();
+  const all = { ...before, [key()]: { ...before[key()], ...found } };
   await writeFile(path(), `${JSON.stringify(all, null, 2)}\n`);
   return path();
 }

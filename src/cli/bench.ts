@@ -94,14 +94,15 @@ export function register(program: Command): void {
   bench
     .command("check")
     .description("fails when anything is slower than bench/baseline.json says, by more than its noise; fit for a busy machine")
+    .option("--only <text>", "items whose name holds it", "")
     .option("--record", "record this processor's baseline instead")
-    .action(async (options: { record?: boolean }) => {
+    .action(async (options: { only: string; record?: boolean }) => {
       if (options.record) {
-        const path = await recordBaseline((pass) => print(`pass ${pass}`));
+        const path = await recordBaseline(options.only, (pass) => print(`pass ${pass}`));
         print(`recorded in ${path}`);
         return;
       }
-      const good = await benchCheck(({ name, recorded, ratio, tries, ok }) => {
+      const good = await benchCheck(options.only, ({ name, recorded, ratio, tries, ok }) => {
         const change = 100 * (ratio / recorded.ratio - 1);
         const line = `${change >= 0 ? "+" : ""}${change.toFixed(1)}% of allowed -${(100 * recorded.noise).toFixed(1)}%`;
         print(`${ok ? "ok    " : "SLOWER"} ${name}: ratio ${ratio.toPrecision(3)}, ${line}${tries > 1 ? ` (${tries} tries)` : ""}`);
