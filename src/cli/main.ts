@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   pretrain: () => import("./pretrain.js"),
   reproduce: () => import("./reproduce.js"),
   bench: () => import("./bench.js"),
+  profile: () => import("./profile.js"),
   doctor: () => import("./doctor.js"),
   docs: () => import("./docs.js"),
 };

@@ -5,7 +5,8 @@
  *   config.yaml         the resolved configuration
  *   metrics.jsonl       one line per iteration; the same bytes for the same seed and config
  *   skills.jsonl        every skill, paired comparison, promotion, retirement; the same bytes for the same seed and config
- *   timings.jsonl       one line per iteration: wall-clock seconds and rates, which differ from run to run
+ *   timings.jsonl       one line per iteration: seconds by part, those of JavaScript's main thread, rates, prompt tokens run and found in the
+ *                       cache: what differs from run to run
  *   trajectories/       samples to read
  *   checkpoints/step-N/ see checkpoint.ts
  *   final/              the plain policy, once the run is done

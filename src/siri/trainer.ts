@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import type { Config } from "../config/schema.js";
 import type { Task, TaskSet } from "../env/environment.js";
-import type { PolicyHandle } from "../policy/types.js";
+import type { PolicyHandle, PolicyStats } from "../policy/types.js";
 import { isInvalid, stepAdvantages } from "../rl/advantage.js";
 import { policyRows, stepRows, zeroVarianceShare } from "../rl/batch.js";
 import { type EvaluationResult, evaluate } from "../rl/evaluate.js";
@@ -18,6 +18,7 @@ import type { JsonValue } from "../run/checkpoint.js";
 import type { IterationSummary, Report } from "../run/progress.js";
 import type { RunDirectory } from "../run/run-directory.js";
 import { type Comparison, compareArms, seesSkills } from "./arms.js";
+import { Clock } from "./clock.js";
 import { type Internalisation, internalise, lambdaAt } from "./internalise.js";
 import { firstState, type MachineState, minesBefore, nextState, pairsArms } from "./machine.js";
 import {
@@ -175,16 +176,18 @@ export class Trainer {
     const { phase } = this.#machine;
     const clock = new Clock();
 
+    const before = this.#parts.policy.stats();
     const trajectories = await this.#play(iteration);
+    const sampled = sampledSince(before, this.#parts.policy.stats());
     clock.lap("rollout");
     const { comparisons, events } = this.#credit(trajectories, iteration);
     this.#buffer.add(trajectories);
     const learnt = await this.#learn(trajectories, comparisons, iteration);
     clock.lap("update");
 
-    const before = this.#machine;
+    const machine = this.#machine;
     this.#machine = nextState(
-      before,
+      machine,
       { iteration, solved: this.#buffer.solved, leastSolvedOfAType: this.#buffer.leastSolvedOfAType, active: this.#bank.count("active") },
       this.#config,
     );
@@ -193,7 +196,7 @@ export class Trainer {
     if (mined) events.push(...mined.events);
     clock.lap("mining");
     this.#cursor += this.#config.rollout.groups;
-    const moment = last ? "end" : before.phase === "warmup" && this.#machine.phase !== "warmup" ? "warmup" : null;
+    const moment = last ? "end" : machine.phase === "warmup" && this.#machine.phase !== "warmup" ? "warmup" : null;
     const evaluation = this.#evaluationIsDue(iteration, moment) ? await this.#evaluate(iteration, moment) : {};
     clock.lap("evaluation");
 
@@ -210,7 +213,7 @@ export class Trainer {
       ...evaluation,
     });
     await this.#writeSamples(trajectories, iteration);
-    this.#tell(iteration, phase, trajectories, learnt.statistics, clock);
+    this.#tell(iteration, phase, trajectories, learnt.statistics, clock, sampled);
     if (last || signal?.aborted || iteration % this.#config.run.checkpointEvery === 0) await this.#save(iteration);
     this.#iteration = iteration;
     if (this.#machine.phase !== phase) this.#parts.report?.({ kind: "phase", phase: this.#machine.phase, iteration: iteration + 1 });
@@ -374,7 +377,14 @@ export class Trainer {
     }
   }
 
-  #tell(iteration: number, phase: string, trajectories: readonly Trajectory[], statistics: UpdateStatistics, clock: Clock): void {
+  #tell(
+    iteration: number,
+    phase: string,
+    trajectories: readonly Trajectory[],
+    statistics: UpdateStatistics,
+    clock: Clock,
+    prefill: ReturnType<typeof sampledSince>,
+  ): void {
     const { run, report } = this.#parts;
     const sampled = trajectories.reduce(
       (sum, { steps }) => sum + steps.reduce((n, step) => n + step.prompt.length + step.response.length, 0),
@@ -382,7 +392,7 @@ export class Trainer {
     );
     const busy = (clock.seconds.rollout ?? 0) + (clock.seconds.update ?? 0);
     const tokensPerSecond = busy > 0 ? (sampled + statistics.totalTokens + statistics.savedTokens) / busy : 0;
-    run.timings.append({ iteration, seconds: clock.seconds, tokensPerSecond });
+    run.timings.append({ iteration, seconds: clock.seconds, mainThread: clock.mainThread, tokensPerSecond, ...prefill });
     const won = trajectories.filter(({ success }) => success).length;
     const summary: IterationSummary = {
       success: won / trajectories.length,
@@ -420,23 +430,14 @@ export class Trainer {
   }
 }
 
-function padded(iteration: number): string {
-  return String(iteration).padStart(4, "0");
+/** Prompt tokens of the rollouts: run through the model, and found in its cache, which depends on the order in which replies ended. */
+function sampledSince(before: PolicyStats, now: PolicyStats) {
+  return {
+    prefillTokens: now.prefillTokens - before.prefillTokens,
+    prefillTokensSaved: now.prefillTokensSaved - before.prefillTokensSaved,
+  };
 }
 
-/** Wall-clock seconds by part of an iteration; they go to timings.jsonl only. */
-class Clock {
-  readonly seconds: Record<string, number> = {};
-  readonly #start = performance.now();
-  #last = this.#start;
-
-  lap(name: string): void {
-    const now = performance.now();
-    this.seconds[name] = (now - this.#last) / 1000;
-    this.#last = now;
-  }
-
-  total(): number {
-    return (performance.now() - this.#start) / 1000;
-  }
+function padded(iteration: number): string {
+  return String(iteration).padStart(4, "0");
 }
