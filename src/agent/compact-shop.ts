@@ -107,11 +107,11 @@ function buttons(actions: readonly string[], { page }: ShopReading): string[] {
     .filter((name, i, all) => !elsewhere.has(name.trim()) && all.indexOf(name) === i);
 }
 
-/** The first words, and after them those that the task has, too. */
+/** The first words, and after them those that the task has, too; each once. */
 export function shortTitle(title: string, wanted: ReadonlySet<string>): string {
-  const words = title.toLowerCase().match(/[\p{L}\p{N}][\p{L}\p{N}'.-]*/gu) ?? [];
+  const words: readonly string[] = title.toLowerCase().match(/[\p{L}\p{N}][\p{L}\p{N}'.-]*/gu) ?? [];
   return words
-    .filter((word, i) => i < TITLE_HEAD || shares(word, wanted))
+    .filter((word, i) => words.indexOf(word) === i && (i < TITLE_HEAD || shares(word, wanted)))
     .slice(0, TITLE_WORDS)
     .join(" ");
 }

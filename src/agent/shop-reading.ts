@@ -15,9 +15,14 @@ const COMMON = new Set(
   ),
 );
 
-/** Telling words of a text in lower case, plural endings cut. */
+/** Words of a text in lower case, those that tell nothing left out. */
+export function plainWords(text: string): string[] {
+  return (text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []).filter((word) => !COMMON.has(word));
+}
+
+/** The same in the form in which they are compared: plural endings cut. */
 export function tellingWords(text: string): string[] {
-  return (text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []).filter((word) => !COMMON.has(word)).map(singular);
+  return plainWords(text).map(singular);
 }
 
 function singular(word: string): string {

@@ -4,13 +4,15 @@ import shop, { goalsByDepartment, openShop } from "../env/shop/index.js";
 import { ShopEnvironment } from "../env/webshop/module.js";
 import { DEFAULT_SIZE } from "./base.js";
 import { baseReport, DEFAULT_REPORT, type Heading, reportMarkdown } from "./report.js";
+import { SHOP_CURRICULUM } from "./shop/curriculum.js";
 import { type ShopDataSettings, type ShopSource, shopExamples } from "./shop/examples.js";
-import { shopLessons } from "./shop/skills.js";
+import { lessonsOf } from "./shop/skills.js";
 import type { Source } from "./source.js";
 import { DEFAULT_TRAIN } from "./train.js";
 
 export const SHOP_DATA: ShopDataSettings = {
   seed: 0,
+  curriculum: SHOP_CURRICULUM,
   mix: { plain: 0.36, right: 0.33, bad: 0.08, irrelevant: 0.09, writing: 0.14 },
   habits: { beauty: 0.1, electronics: 0.1, fashion: 0.2, garden: 0.1, grocery: 0.15 },
   sloppiness: 0.2,
@@ -67,7 +69,13 @@ export const shopSource: Source = {
   examples: (options) => shopExamples(compactShop, { ...SHOP_DATA, ...options }, generatedShops(options.seed)),
   async measure(policy, tokenizer, options) {
     const environment = shop();
-    const settings = { ...DEFAULT_REPORT, ...options, lessons: shopLessons, writerGames: options.games, maxSteps: SHOP_DATA.maxSteps };
+    const settings = {
+      ...DEFAULT_REPORT,
+      ...options,
+      lessons: lessonsOf(SHOP_CURRICULUM),
+      writerGames: options.games,
+      maxSteps: SHOP_DATA.maxSteps,
+    };
     const report = await baseReport(policy, tokenizer, compactShop, environment, settings);
     return (facts) => reportMarkdown(report, facts, HEADING);
   },

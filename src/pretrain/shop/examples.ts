@@ -1,6 +1,5 @@
 /**
- * The imitation stream of the shop: tasks of ever new generated shops, played by the scripted customer through the same prompt code that
- * rollouts use. The rule is that of the household stream (`../data.ts`): a plain episode is done right only with the habit's probability
+ * The imitation stream of shops: tasks played by the scripted customer, through the same prompt code that rollouts use. The rule is that of the household stream (`../data.ts`): a plain episode is done right only with the habit's probability
  * for its department, otherwise a typical mistake is demonstrated; episodes with a right or a bad skill follow it; some successes become
  * one skill-writing example instead. Knows no token.
  */
@@ -10,12 +9,14 @@ import { Rng } from "../../env/household/rng.js";
 import { DEPARTMENTS, type Department } from "../../env/shop/words.js";
 import { drawKind, type Mix, shuffled } from "../stream.js";
 import type { Example } from "../train.js";
+import { type Curriculum, drawMistake, drawStrategy, type Habits } from "./curriculum.js";
 import { type Demonstration, demonstrate, type ShopPlay } from "./demonstrate.js";
 import { irrelevantSkill, skillFor } from "./skills.js";
-import { drawMistake, drawStrategy, type Habits, type Strategy } from "./strategies.js";
+import type { Strategy } from "./strategies.js";
 
 export interface ShopDataSettings {
   readonly seed: number;
+  readonly curriculum: Curriculum;
   readonly mix: Mix;
   readonly habits: Habits;
   /** Probability that a habit episode opens any product instead of the best candidate. */
@@ -45,6 +46,7 @@ export function episodeExamples(
   episode: number,
   source: ShopSource,
 ): readonly Example[] {
+  const { curriculum } = settings;
   const rng = new Rng(settings.seed, `shop episode ${episode}`);
   const department = DEPARTMENTS[episode % DEPARTMENTS.length]!;
   const kind = drawKind(settings.mix, rng);
@@ -53,27 +55,33 @@ export function episodeExamples(
     kind === "right" || kind === "writing"
       ? "right"
       : kind === "bad"
-        ? drawMistake(department, rng)
-        : drawStrategy(department, rng, settings.habits);
-  const skills = kind === "writing" ? [] : shownSkills(kind, department, strategy, settings.beside, rng);
+        ? drawMistake(curriculum, department, rng)
+        : drawStrategy(curriculum, department, rng, settings.habits);
+  const skills = kind === "writing" ? [] : shownSkills(kind, department, strategy, settings, rng);
   const byHabit = kind === "plain" || kind === "irrelevant";
   const demonstration = demonstrate(play, {
     rng,
     strategy,
-    readsFeatures: department === "electronics",
+    ...curriculum[department].expert,
     sloppiness: byHabit ? settings.sloppiness : 0,
     noise: strategy === "right" ? settings.noise.right : settings.noise.other,
     maxSteps: settings.maxSteps,
   });
   if (kind !== "writing") return stepExamples(template, demonstration, skills, settings.historyLength);
-  return demonstration.success ? [writingExample(template, department, demonstration, rng)] : [];
+  return demonstration.success ? [writingExample(template, curriculum, department, demonstration, rng)] : [];
 }
 
-function shownSkills(kind: keyof Mix, department: Department, strategy: Strategy, beside: number, rng: Rng): readonly SkillText[] {
+function shownSkills(
+  kind: keyof Mix,
+  department: Department,
+  strategy: Strategy,
+  { curriculum, beside }: ShopDataSettings,
+  rng: Rng,
+): readonly SkillText[] {
   if (kind === "plain") return [];
-  const other = irrelevantSkill(department, rng);
-  if (kind === "irrelevant") return rng.chance(beside) ? [other, irrelevantSkill(department, rng)] : [other];
-  const followed = skillFor(department, rng, strategy);
+  const other = irrelevantSkill(curriculum, department, rng);
+  if (kind === "irrelevant") return rng.chance(beside) ? [other, irrelevantSkill(curriculum, department, rng)] : [other];
+  const followed = skillFor(curriculum, department, rng, strategy);
   return rng.chance(beside) ? rng.shuffle([followed, other]) : [followed];
 }
 
@@ -92,12 +100,18 @@ function stepExamples(
 }
 
 /** The writer sees a success and states the right procedure in the words of the skill texts. */
-function writingExample(template: AgentTemplate, department: Department, { steps }: Demonstration, rng: Rng): Example {
+function writingExample(
+  template: AgentTemplate,
+  curriculum: Curriculum,
+  department: Department,
+  { steps }: Demonstration,
+  rng: Rng,
+): Example {
   const prompt = template.skillPrompt({
     task: steps[0]!.observation.task,
     taskType: department,
     success: true,
     steps: steps.map(({ observation, executed }) => ({ observation, action: executed, valid: true })),
   });
-  return { prompt, reply: skillLine(skillFor(department, rng)) };
+  return { prompt, reply: skillLine(skillFor(curriculum, department, rng)) };
 }

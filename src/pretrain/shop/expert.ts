@@ -24,6 +24,8 @@ export interface ShopExpertOptions {
   readonly strategy?: Strategy;
   /** Wanted properties stand among the features only: read them before buying. Default false. */
   readonly readsFeatures?: boolean;
+  /** Searches for the wanted options, too, and takes the candidates in the order of the results. Default false. */
+  readonly searchesOptions?: boolean;
   /** Probability that another product than the best candidate is opened. Default 0. */
   readonly sloppiness?: number;
 }
@@ -42,13 +44,18 @@ export class ShopExpert {
   readonly #rng: Rng;
   readonly #strategy: Strategy;
   readonly #readsFeatures: boolean;
+  readonly #searchesOptions: boolean;
   readonly #sloppiness: number;
   #now: Observation;
 
-  constructor(first: Observation, { rng, strategy = "right", readsFeatures = false, sloppiness = 0 }: ShopExpertOptions) {
+  constructor(
+    first: Observation,
+    { rng, strategy = "right", readsFeatures = false, searchesOptions = false, sloppiness = 0 }: ShopExpertOptions,
+  ) {
     this.#rng = rng;
     this.#strategy = strategy;
     this.#readsFeatures = readsFeatures && strategy === "right";
+    this.#searchesOptions = searchesOptions;
     this.#sloppiness = sloppiness;
     this.#now = first;
     this.reading = new ShopReading(first);
@@ -78,10 +85,11 @@ export class ShopExpert {
   }
 
   #search(): Decision {
-    const { thing, properties } = this.wish;
+    const { thing, properties, options } = this.wish;
     const short = this.#strategy === "short_query";
+    const words = short ? thing : [...thing, ...properties, ...(this.#searchesOptions ? options.values() : [])];
     return {
-      action: `search[${[...thing, ...(short ? [] : properties)].join(" ")}]`,
+      action: `search[${words.join(" ")}]`,
       think: short ? "search the thing" : "search all words",
     };
   }
@@ -100,7 +108,9 @@ export class ShopExpert {
     if (good) return open(good, "it has it");
     const affordable = unseen.filter(({ price }) => lowestPrice(price) <= this.wish.limit);
     if (affordable[0]) {
-      const best = affordable.reduce((a, b) => (this.#overlap(b.title) > this.#overlap(a.title) ? b : a));
+      const best = this.#searchesOptions
+        ? affordable[0]
+        : affordable.reduce((a, b) => (this.#overlap(b.title) > this.#overlap(a.title) ? b : a));
       return open(best, "open below limit");
     }
     return number < MOST_PAGES && items.length > 0
@@ -144,13 +154,13 @@ export class ShopExpert {
   /** Wanted words in a title; options are not told in titles. */
   #overlap(title: string): number {
     const words = new Set(tellingWords(title));
-    return [...this.wish.thing, ...this.wish.properties].filter((word) => words.has(word)).length;
+    return tellingWords([...this.wish.thing, ...this.wish.properties].join(" ")).filter((word) => words.has(word)).length;
   }
 
   /** Whether the features of a product, once read, tell all it should have. */
   #tells(asin = this.reading.asin): boolean {
     const there = this.reading.findings(asin)?.get("features");
-    return there !== undefined && this.wish.properties.every((word) => there.includes(word));
+    return there !== undefined && tellingWords(this.wish.properties.join(" ")).every((word) => there.includes(word));
   }
 }
 

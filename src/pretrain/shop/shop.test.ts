@@ -8,10 +8,11 @@ import { DEPARTMENTS, type Department } from "../../env/shop/words.js";
 import { generatedShops, SHOP_DATA } from "../shop-data.js";
 import type { Mix } from "../stream.js";
 import type { Example } from "../train.js";
+import { SHOP_CURRICULUM } from "./curriculum.js";
 import { type Demonstration, demonstrate } from "./demonstrate.js";
 import { episodeExamples, type ShopDataSettings, type ShopSource, shopExamples } from "./examples.js";
-import { irrelevantSkill, shopLessons, skillFor } from "./skills.js";
-import { MISTAKES, type Strategy } from "./strategies.js";
+import { irrelevantSkill, lessonsOf, skillFor } from "./skills.js";
+import type { Strategy } from "./strategies.js";
 import { lowestPrice, readWish } from "./wish.js";
 
 const NONE: Mix = { plain: 0, right: 0, bad: 0, irrelevant: 0, writing: 0 };
@@ -21,6 +22,7 @@ const only = (mix: Partial<Mix>, more: Partial<ShopDataSettings> = {}): ShopData
   mix: { ...NONE, ...mix },
 });
 const text = ({ prompt }: Example): string => prompt.map(({ content }) => content).join("");
+const lessons = lessonsOf(SHOP_CURRICULUM);
 /** Two numbers of the source's own catalogue are the same shop, so that it is made once. */
 let source: ShopSource;
 beforeAll(() => {
@@ -35,8 +37,7 @@ function play(
   more: { sloppiness?: number; noise?: number } = {},
 ): Demonstration {
   const rng = new Rng(index, `${department} ${strategy}`);
-  const readsFeatures = department === "electronics";
-  return demonstrate(source(0, department, rng), { rng, strategy, readsFeatures, maxSteps: 15, ...more });
+  return demonstrate(source(0, department, rng), { rng, strategy, ...SHOP_CURRICULUM[department].expert, maxSteps: 15, ...more });
 }
 
 function wins(department: Department, strategy: Strategy, count: number): number {
@@ -67,8 +68,10 @@ describe("readWish", () => {
 describe("the scripted customer", () => {
   it.each(DEPARTMENTS)("always succeeds in %s when it does it right, and seldom when it makes a mistake", (department) => {
     expect(wins(department, "right", 40)).toBe(1);
-    for (const mistake of MISTAKES[department]) expect(wins(department, mistake, 40), mistake).toBeLessThan(0.75);
-    const mean = MISTAKES[department].reduce((sum, mistake) => sum + wins(department, mistake, 40), 0) / MISTAKES[department].length;
+    for (const mistake of SHOP_CURRICULUM[department].mistakes) expect(wins(department, mistake, 40), mistake).toBeLessThan(0.75);
+    const mean =
+      SHOP_CURRICULUM[department].mistakes.reduce((sum, mistake) => sum + wins(department, mistake, 40), 0) /
+      SHOP_CURRICULUM[department].mistakes.length;
     expect(mean).toBeLessThan(0.4);
   });
 
@@ -99,13 +102,14 @@ describe("the shop's skills", () => {
   it("are read back from their line and told right from wrong", () => {
     const rng = new Rng(0);
     for (const department of DEPARTMENTS) {
-      const right = skillFor(department, rng);
+      const right = skillFor(SHOP_CURRICULUM, department, rng);
       expect(compactShop.parseSkills(skillLine(right))).toEqual([{ ...right, title: right.condition }]);
-      expect(shopLessons.isRight(department, right)).toBe(true);
-      for (const mistake of MISTAKES[department]) expect(shopLessons.isRight(department, skillFor(department, rng, mistake))).toBe(false);
-      expect(shopLessons.isRight(department, irrelevantSkill(department, rng))).toBe(false);
+      expect(lessons.isRight(department, right)).toBe(true);
+      for (const mistake of SHOP_CURRICULUM[department].mistakes)
+        expect(lessons.isRight(department, skillFor(SHOP_CURRICULUM, department, rng, mistake))).toBe(false);
+      expect(lessons.isRight(department, irrelevantSkill(SHOP_CURRICULUM, department, rng))).toBe(false);
     }
-    expect(() => skillFor("fashion", rng, "dearest")).toThrow(/no_options/);
+    expect(() => skillFor(SHOP_CURRICULUM, "fashion", rng, "dearest")).toThrow(/no_options/);
   });
 });
 
@@ -144,7 +148,7 @@ describe("the example stream", () => {
     for (let i = 0; i < 20; i++) {
       for (const row of episode(only({ writing: 1 }), i)) {
         expect(text(row)).toMatch(/\nwon in \d+ steps\nskill\?$/);
-        expect(shopLessons.isRight(DEPARTMENTS[i % 5]!, compactShop.parseSkills(row.reply)[0]!)).toBe(true);
+        expect(lessons.isRight(DEPARTMENTS[i % 5]!, compactShop.parseSkills(row.reply)[0]!)).toBe(true);
       }
     }
   });

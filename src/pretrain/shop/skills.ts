@@ -7,7 +7,8 @@ import type { Rng } from "../../env/household/rng.js";
 import { DEPARTMENTS, type Department } from "../../env/shop/words.js";
 import { SiriError } from "../../errors.js";
 import type { Lessons } from "../lessons.js";
-import { drawMistake, MISTAKES, type Strategy } from "./strategies.js";
+import { type Curriculum, drawMistake } from "./curriculum.js";
+import type { Strategy } from "./strategies.js";
 
 const TITLES: Readonly<Record<Department, string>> = {
   beauty: "buy for skin and hair",
@@ -25,23 +26,6 @@ const CONDITIONS: Readonly<Record<Department, readonly string[]>> = {
   grocery: ["food is wanted", "something to eat is wanted", "the task names a flavor"],
 };
 
-const RIGHT: Readonly<Record<Department, readonly string[]>> = {
-  beauty: [
-    "search for the thing with all it should have, choose the scent, then buy",
-    "name the wanted property in the search, then choose and buy",
-  ],
-  electronics: [
-    "read the features of each one and buy only where the wanted one stands",
-    "open features first, go on to the next until one has it",
-  ],
-  fashion: ["choose the color and the size, then buy", "choose every option the task names before you buy"],
-  garden: [
-    "go back and open another one when the wanted size is not offered",
-    "buy only one that offers the wanted size, else open the next",
-  ],
-  grocery: ["compare the prices and open one below the limit", "skip what is too dear and take one below the limit"],
-};
-
 const WRONG: Readonly<Record<Exclude<Strategy, "right">, readonly string[]>> = {
   short_query: ["search for the thing alone and buy the first", "use a short search, then take the first one"],
   unchecked: ["open the first one and buy it unread", "buy the first one, features do not matter"],
@@ -55,30 +39,30 @@ const WRONG: Readonly<Record<Exclude<Strategy, "right">, readonly string[]>> = {
 };
 
 /** @param strategy `right` (default) or one of the department's mistakes, which the text then recommends @throws SiriError CONFIG_ENVIRONMENT */
-export function skillFor(department: Department, rng: Rng, strategy: Strategy = "right"): SkillText {
-  if (strategy !== "right" && !MISTAKES[department].includes(strategy)) {
+export function skillFor(curriculum: Curriculum, department: Department, rng: Rng, strategy: Strategy = "right"): SkillText {
+  const { right, mistakes } = curriculum[department];
+  if (strategy !== "right" && !mistakes.includes(strategy)) {
     throw new SiriError(
       "CONFIG_ENVIRONMENT",
-      `${strategy} is no strategy of the department ${department}; use right, ${MISTAKES[department].join(", ")}`,
+      `${strategy} is no strategy of the department ${department}; use right, ${mistakes.join(", ")}`,
     );
   }
-  return { title: TITLES[department], condition: rng.pick(CONDITIONS[department]), strategy: rng.pick(procedures(department, strategy)) };
+  const procedures = strategy === "right" ? right : WRONG[strategy];
+  return { title: TITLES[department], condition: rng.pick(CONDITIONS[department]), strategy: rng.pick(procedures) };
 }
 
 /** A right skill for some other department: it says nothing about this task. */
-export function irrelevantSkill(department: Department, rng: Rng): SkillText {
-  return skillFor(rng.pick(DEPARTMENTS.filter((other) => other !== department)), rng);
+export function irrelevantSkill(curriculum: Curriculum, department: Department, rng: Rng): SkillText {
+  return skillFor(curriculum, rng.pick(DEPARTMENTS.filter((other) => other !== department)), rng);
 }
 
-export const shopLessons: Lessons = {
-  types: Object.fromEntries(DEPARTMENTS.map((department) => [department, department])),
-  right: (type, rng) => skillFor(type as Department, rng),
-  bad: (type, rng) => skillFor(type as Department, rng, drawMistake(type as Department, rng)),
-  irrelevant: (type, rng) => irrelevantSkill(type as Department, rng),
-  isRight: (type, { condition, strategy }) =>
-    CONDITIONS[type as Department].includes(condition) && RIGHT[type as Department].includes(strategy),
-};
-
-function procedures(department: Department, strategy: Strategy): readonly string[] {
-  return strategy === "right" ? RIGHT[department] : WRONG[strategy];
+export function lessonsOf(curriculum: Curriculum): Lessons {
+  return {
+    types: Object.fromEntries(DEPARTMENTS.map((department) => [department, department])),
+    right: (type, rng) => skillFor(curriculum, type as Department, rng),
+    bad: (type, rng) => skillFor(curriculum, type as Department, rng, drawMistake(curriculum, type as Department, rng)),
+    irrelevant: (type, rng) => irrelevantSkill(curriculum, type as Department, rng),
+    isRight: (type, { condition, strategy }) =>
+      CONDITIONS[type as Department].includes(condition) && curriculum[type as Department].right.includes(strategy),
+  };
 }

@@ -1,9 +1,4 @@
-/**
- * The strategies that a shopping demonstrator can follow, by department of the embedded shop, and how often each department is done right
- * out of habit. A demonstration episode draws one strategy and keeps to it.
- */
-import type { Rng } from "../../env/household/rng.js";
-import type { Department } from "../../env/shop/words.js";
+/** The strategies that a shopping demonstrator can follow. A demonstration episode draws one and keeps to it. */
 
 /** `right` ends in a sale that fulfils every wish; all others are typical mistakes, which seldom do. */
 export const STRATEGIES = [
@@ -28,23 +23,3 @@ export const STRATEGIES = [
   "browse",
 ] as const;
 export type Strategy = (typeof STRATEGIES)[number];
-
-export const MISTAKES: Readonly<Record<Department, readonly Strategy[]>> = {
-  beauty: ["short_query", "no_options", "browse"],
-  electronics: ["unchecked", "reviews", "browse"],
-  fashion: ["no_options", "one_option", "browse"],
-  garden: ["another_value", "no_options", "browse"],
-  grocery: ["first_hit", "dearest", "browse"],
-};
-
-/** Probability that a department is done right without a skill in the prompt. */
-export type Habits = Readonly<Record<Department, number>>;
-
-/** `right` with the department's probability, otherwise one of its mistakes, each equally likely. */
-export function drawStrategy(department: Department, rng: Rng, habits: Habits): Strategy {
-  return rng.chance(habits[department]) ? "right" : drawMistake(department, rng);
-}
-
-export function drawMistake(department: Department, rng: Rng): Strategy {
-  return rng.pick(MISTAKES[department]);
-}

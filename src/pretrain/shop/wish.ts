@@ -1,10 +1,10 @@
 /** Reads a shopping task: what is wanted, with which options, up to which price. */
-import { tellingWords } from "../../agent/shop-reading.js";
+import { plainWords } from "../../agent/shop-reading.js";
 
 export interface Wish {
-  /** Telling words of the thing, as the instruction has them. */
+  /** Words of the thing, as the instruction has them. */
   readonly thing: readonly string[];
-  /** Telling words of what it should have; empty where the instruction does not set them apart. */
+  /** Words of what it should have; empty where the instruction does not set them apart. */
   readonly properties: readonly string[];
   /** Option group to value, in the order of the instruction. */
   readonly options: ReadonlyMap<string, string>;
@@ -24,8 +24,8 @@ export function readWish(task: string): Wish {
   const described = chosen?.[1] ?? rest;
   const [thing, ...properties] = described.split(" with ");
   return {
-    thing: tellingWords(thing!),
-    properties: tellingWords(properties.join(" ")),
+    thing: plainWords(thing!),
+    properties: plainWords(properties.join(" ")),
     options,
     limit: price ? Number(price[1]) : Number.POSITIVE_INFINITY,
   };
