@@ -100,6 +100,13 @@ describe("an episode", () => {
     expect(next.anchor).toBe(next.text);
   });
 
+  it("names the game when its grammar fails in the middle", async () => {
+    const file = put("train-extra", { ...kitchen, grammar: kitchen.grammar.replace("#help.text#", "#halp.text#") });
+    const environment = await module().create();
+    await environment.reset(taskOfFile(file));
+    await expect(async () => environment.step("help")).rejects.toThrowError(/^game '.*train-extra.*': grammar: no rules for symbol '#halp/);
+  });
+
   it("pays 10 and ends on the step that wins", async () => {
     const environment = await module().create();
     await environment.reset(taskOfFile(seen));

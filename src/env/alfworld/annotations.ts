@@ -3,12 +3,12 @@
  * the place of the sentence that the game file was made with; nothing else about the game changes.
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { SiriError } from "../../errors.js";
 import { replaceTask } from "../textworld/grammar.js";
 import { type GameFile, readGameFile } from "../textworld/index.js";
+import { readText } from "./read-text.js";
 
 const FILE = "traj_data.json";
 
@@ -24,7 +24,7 @@ export function annotations(root: string, id: string): string[] {
   };
   let json: unknown;
   try {
-    json = JSON.parse(readFileSync(join(root, file), "utf8"));
+    json = JSON.parse(readText(join(root, file)));
   } catch (error) {
     return fail(`${error instanceof SyntaxError ? "is not JSON, or cut off" : "cannot be read"}: ${(error as Error).message}`);
   }

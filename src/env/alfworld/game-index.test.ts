@@ -1,6 +1,18 @@
 /** The index of a split: what it says of broken files, when it reads a file again, where it is kept. */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -161,7 +173,10 @@ describe("files that cannot be played", () => {
     ["Half", { ...kitchen, grammar: undefined }, /key 'grammar' is missing/],
     ["Numbers", { ...kitchen, pddl_problem: 7 }, /key 'pddl_problem' must be a text, got number/],
     ["Open", { ...kitchen, pddl_problem: kitchen.pddl_problem.slice(0, 300) }, /./],
-    ["Folder", "", /cannot be read: EISDIR/],
+    ["Folder", "", /cannot be read: it is no file/],
+    ["Loop", "", /cannot be read: ELOOP/],
+    ["Latin", "", /cannot be read: it is not UTF-8/],
+    ["Video", "", /cannot be read: it has 5000\.0 MB, which is over 16/],
   ];
 
   it("are named with what is wrong in them, one line each, and the rest of the split still loads", async () => {
@@ -170,6 +185,10 @@ describe("files that cannot be played", () => {
     for (const [name, content] of broken) put(name, content);
     rmSync(fileOf("Folder"));
     mkdirSync(fileOf("Folder"));
+    rmSync(fileOf("Loop"));
+    symlinkSync("game.tw-pddl", fileOf("Loop"));
+    writeFileSync(fileOf("Latin"), Buffer.from(JSON.stringify({ ...kitchen, walkthrough: ["caf\xe9"] }), "latin1"));
+    truncateSync(fileOf("Video"), 5e9);
     mkdirSync(join(root, "train/holiday/pictures"), { recursive: true });
     writeFileSync(join(root, "train/holiday/pictures/game.tw-pddl"), JSON.stringify(kitchen));
     writeFileSync(join(root, "train/README.txt"), "not a folder");
@@ -186,9 +205,32 @@ describe("files that cannot be played", () => {
     expect(tasks.problems).toContainEqual(
       expect.stringMatching(/'train\/holiday\/pictures\/game\.tw-pddl': its folder begins with no task type/),
     );
-    expect(tasks.notes[0]).toMatch(/^alfworld train: 8 of 9 games are left out, for they cannot be played: game '.*; and 5 more\.$/);
+    expect(tasks.notes[0]).toMatch(/^alfworld train: 11 of 12 games are left out, for they cannot be played: game '.*; and 8 more\.$/);
     const environment = await module.create();
     expect((await environment.reset(tasks.at(0))).text).toContain("The kitchen");
+  });
+
+  it("do not hide a game by what else lies in its folder", () => {
+    const task = dirname(dirname(put("Mug")));
+    writeFileSync(join(task, ".DS_Store"), "");
+    writeFileSync(join(root, "train/.DS_Store"), "");
+    symlinkSync("loop", join(task, "loop"));
+    symlinkSync("trial_T1", join(task, "trial_T2"));
+    const tasks = alfworld({ data: root }).tasks("train");
+    const list = Array.from({ length: tasks.length }, (_, i) => tasks.at(i).id);
+    expect(list).toEqual([id("Mug"), id("Mug").replace("T1", "T2")]);
+    expect(tasks.problems).toEqual([expect.stringMatching(/loop\/game\.tw-pddl' cannot be read: ELOOP/)]);
+  });
+
+  it("are not those with a byte order mark or with line ends of Windows", async () => {
+    const windows = (text: string) => text.replaceAll("\n", "\r\n");
+    const { pddl_domain, pddl_problem, grammar } = kitchen;
+    const file = { ...kitchen, pddl_domain: windows(pddl_domain), pddl_problem: windows(pddl_problem), grammar: windows(grammar) };
+    put("Mug", `\ufeff${windows(JSON.stringify(file, null, 1))}`);
+    const module = alfworld({ data: root });
+    expect(module.tasks("train").problems).toEqual([]);
+    const environment = await module.create();
+    expect((await environment.reset(module.tasks("train").at(0))).actions).toContain("go to shelf 1");
   });
 
   it("alone are no split, and the error says why", () => {

@@ -10,10 +10,11 @@ import { z } from "zod";
 import { SiriError } from "../../errors.js";
 import { cacheFolder } from "../cache-folder.js";
 import { parseGame } from "../textworld/index.js";
+import { readText } from "./read-text.js";
 import { GAME_FILE, type GameEntry, listGames, type Stamp } from "./release.js";
 
 export interface IndexedGame extends GameEntry {
-  /** SHA-256 of the content; null: the file cannot be read. */
+  /** SHA-256 of the text; null: the file cannot be read. */
   readonly hash: string | null;
   /** What the file says; null: it does not. */
   readonly solvable: boolean | null;
@@ -79,17 +80,17 @@ export function indexGames(root: string, split: string): GameIndex {
 
 function check(root: string, id: string, known: (hash: string) => Known | undefined): Pick<IndexedGame, "hash" | "solvable" | "problem"> {
   const file = `${id}/${GAME_FILE}`;
-  let bytes: Buffer;
+  let text: string;
   try {
-    bytes = readFileSync(join(root, file));
+    text = readText(join(root, file));
   } catch (error) {
     return { hash: null, solvable: null, problem: `game '${file}' cannot be read: ${(error as Error).message}` };
   }
-  const hash = sha256(bytes);
+  const hash = sha256(text);
   const same = known(hash);
   if (same) return { hash, solvable: same.solvable, problem: null };
   try {
-    const { solvable } = parseGame(bytes.toString("utf8"), file);
+    const { solvable } = parseGame(text, file);
     return { hash, solvable, problem: null };
   } catch (error) {
     if (!(error instanceof SiriError)) throw error;
@@ -158,4 +159,4 @@ function removeQuietly(file: string): void {
   }
 }
 
-const sha256 = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");
+const sha256 = (data: string): string => createHash("sha256").update(data).digest("hex");

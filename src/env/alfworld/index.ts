@@ -2,15 +2,16 @@
  * ALFWorld (arXiv 2010.03768) from its released `.tw-pddl` files. This is the environment seam only: which games a split has, and what an
  * agent sees of one. Rules and wording come from the files, by way of the text-game engine. A limit on steps is the rollout's.
  */
-import { readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { SiriError } from "../../errors.js";
 import type { Environment, EnvironmentModule, Observation, StepResult, Task, TaskSet } from "../environment.js";
 import { boundedCache } from "../textworld/cache.js";
+import { inGame } from "../textworld/file.js";
 import { type Game, type Play, parseGame } from "../textworld/index.js";
 import { drawAnnotation, withTask } from "./annotations.js";
 import { type IndexedGame, indexGames } from "./game-index.js";
+import { readText } from "./read-text.js";
 import { ALFWORLD_SPLITS, ALFWORLD_TASK_TYPES, type AlfworldSplit, findRelease, GAME_FILE, OFFICIAL_COUNTS } from "./release.js";
 
 export { ALFWORLD_SPLITS, ALFWORLD_TASK_TYPES, OFFICIAL_COUNTS } from "./release.js";
@@ -117,7 +118,7 @@ export default function alfworld(options: AlfworldOptions = {}): AlfworldModule 
 export function readGame(path: string, sentence?: string): Game {
   let source: string;
   try {
-    source = readFileSync(path, "utf8");
+    source = readText(path);
   } catch (error) {
     throw new SiriError("GAME_FILE", `game file '${path}' cannot be read: ${(error as Error).message}`, { cause: error });
   }
@@ -180,8 +181,7 @@ function taskSet(root: string, split: AlfworldSplit, options: Options): Alfworld
 }
 
 class AlfworldEnvironment implements Environment {
-  private play: Play | undefined;
-  private task = "";
+  private now: { readonly game: Game; readonly play: Play } | undefined;
   /** The step that ended the episode. */
   private last: StepResult | undefined;
 
@@ -189,25 +189,30 @@ class AlfworldEnvironment implements Environment {
 
   reset(task: Task): Observation {
     const game = this.load(task);
-    this.play = game.start();
-    this.task = game.task;
-    this.last = undefined;
-    return this.observe(this.play);
+    return inGame(game.name, () => {
+      this.now = { game, play: game.start() };
+      this.last = undefined;
+      return observe(this.now);
+    });
   }
 
   /** After the end the last result comes again until the next reset, as in the original's batches. */
   step(action: string): StepResult {
-    const { play } = this;
-    if (!play) throw new SiriError("NOT_RESET", "alfworld: step() before reset(); start a task first");
+    const { now } = this;
+    if (!now) throw new SiriError("NOT_RESET", "alfworld: step() before reset(); start a task first");
     if (this.last) return this.last;
-    play.step(action);
-    const result = { ...this.observe(play), reward: play.won ? WIN_REWARD : 0, done: play.won, success: play.won };
+    const { game, play } = now;
+    const next = inGame(game.name, () => {
+      play.step(action);
+      return observe(now);
+    });
+    const result = { ...next, reward: play.won ? WIN_REWARD : 0, done: play.won, success: play.won };
     if (play.won) this.last = result;
     return result;
   }
+}
 
-  private observe(play: Play): Observation {
-    const { observation, admissible } = play;
-    return { text: observation, task: this.task, actions: admissible.filter((command) => command !== "help"), anchor: observation };
-  }
+function observe({ game, play }: { readonly game: Game; readonly play: Play }): Observation {
+  const { observation, admissible } = play;
+  return { text: observation, task: game.task, actions: admissible.filter((command) => command !== "help"), anchor: observation };
 }

@@ -59,20 +59,44 @@ export function findRelease(data: string | undefined): string {
  */
 export function listGames(root: string, split: string): GameEntry[] {
   const folder = join(root, split);
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+  if (!isFolder(folder)) {
     throw new SiriError("ENVIRONMENT_DATA", `alfworld: split '${split}' is missing; '${folder}' is no folder`);
   }
   const found: GameEntry[] = [];
   for (const task of readdirSync(folder)) {
     if (task.includes("movable") || task.includes("Sliced") || !isFolder(join(folder, task))) continue;
     const type = ALFWORLD_TASK_TYPES.find((name) => task.startsWith(`${name}-`)) ?? null;
-    for (const trial of readdirSync(join(folder, task))) {
-      const stats = statSync(join(folder, task, trial, GAME_FILE), { throwIfNoEntry: false });
-      if (!stats) continue;
-      found.push({ id: `${split}/${task}/${trial}`, type, size: stats.size, modified: stats.mtimeMs, changed: stats.ctimeMs });
+    const add = (id: string) => {
+      const stamp = stampOf(join(root, id, GAME_FILE));
+      if (stamp) found.push({ id, type, ...stamp });
+    };
+    try {
+      for (const trial of readdirSync(join(folder, task))) add(`${split}/${task}/${trial}`);
+    } catch {
+      // A folder that may not be looked into: whoever reads the file that is named here says why.
+      found.push({ id: `${split}/${task}`, type, ...UNKNOWN });
     }
   }
   return found.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+const UNKNOWN: Stamp = { size: -1, modified: -1, changed: -1 };
+
+/** Null: there is no such file. */
+function stampOf(file: string): Stamp | null {
+  try {
+    const { size, mtimeMs, ctimeMs } = statSync(file);
+    return { size, modified: mtimeMs, changed: ctimeMs };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" || code === "ENOTDIR" ? null : UNKNOWN;
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
