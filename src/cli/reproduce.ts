@@ -29,8 +29,11 @@ interface Options {
   readonly iterations?: number;
   readonly methods: readonly Method[];
   readonly out: string;
+  readonly baseName: string;
   readonly baseline: readonly (readonly [name: string, folder: string])[];
 }
+
+const DEFAULT_BASE_NAME = "base policy";
 
 /** Evaluations of a run whose run file asks for none on the way. */
 const CURVE_POINTS = 7;
@@ -43,6 +46,7 @@ export function register(program: Command): void {
     .option("--iterations <n>", "iterations of every run, instead of the run file's", wholeNumber(1))
     .option("--methods <list>", "methods, separated by commas", readMethods, ["grpo", "gigpo", "siri"] as Method[])
     .option("--out <folder>", "where the page goes", "docs/results")
+    .option("--base-name <name>", "what the table calls the policy that every run starts from", DEFAULT_BASE_NAME)
     .option("--baseline <name=folder>", "also play the policy in this folder, untrained; may be repeated", readBaseline, [])
     .action(reproduce);
 }
@@ -105,6 +109,7 @@ async function reproduce(options: Options): Promise<void> {
     episodes: first.iterations * first.rollout.groups * first.rollout.groupSize,
     split: first.evaluation.split ?? (await loadEnvironment(first.environment)).evalSplits[0]!,
     provenance: provenance(options, file, first),
+    baseName: options.baseName,
     baselines: await playBaselines(options, first),
     published: PUBLISHED[options.env] ?? [],
     parameters: await parametersOf(first.model.path),
@@ -143,6 +148,7 @@ function provenance(options: Options, file: string, config: Config): Comparison[
   if (options.config !== undefined) flags.push(`--config ${options.config}`);
   if (options.iterations !== undefined) flags.push(`--iterations ${options.iterations}`);
   for (const set of options.set) flags.push(`--set ${quoted(set)}`);
+  if (options.baseName !== DEFAULT_BASE_NAME) flags.push(`--base-name ${quoted(options.baseName)}`);
   for (const [name, folder] of options.baseline) flags.push(`--baseline ${quoted(`${name}=${folder}`)}`);
   const weights = createHash("sha256")
     .update(readFileSync(join(config.model.path, "model.safetensors")))

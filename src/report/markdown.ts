@@ -27,6 +27,8 @@ export interface Comparison {
   readonly split: string;
   /** Lines of how the numbers were made: command, commit, machine, base policy. */
   readonly provenance: readonly (readonly [name: string, value: string])[];
+  /** What the table calls the policy that every run starts from. */
+  readonly baseName: string;
   readonly baselines: readonly Baseline[];
   /** What papers print for this environment. */
   readonly published: readonly Published[];
@@ -70,7 +72,7 @@ const finals = ({ runs }: MethodResult): number[] => runs.map(({ plain }) => pla
 const hasScore = (methods: readonly MethodResult[]): boolean =>
   methods.some(({ runs }) => runs.some(({ plain }) => plain.some(({ success, score }) => score !== undefined && score !== success)));
 
-function finalTable({ methods, seeds, baselines }: Comparison): string {
+function finalTable({ methods, seeds, baseName, baselines }: Comparison): string {
   const base = methods[0]!.runs[0]!.plain[0]!;
   const scored = hasScore(methods);
   const score = (points: readonly Point[]) =>
@@ -88,7 +90,7 @@ function finalTable({ methods, seeds, baselines }: Comparison): string {
       minutes.toFixed(1),
     ];
   });
-  if (base.iteration === 0) rows.unshift(["base policy", percent(base.success), ...score([base]), "", "", ""]);
+  if (base.iteration === 0) rows.unshift([baseName, percent(base.success), ...score([base]), "", "", ""]);
   for (const { name, success, score: mean } of [...baselines].reverse()) {
     const share = `${percent(success.rate)} [${(100 * success.low).toFixed(1)}, ${(100 * success.high).toFixed(1)}]`;
     rows.unshift([name, share, ...(scored ? [percent(mean)] : []), "", "", ""]);

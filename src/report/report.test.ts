@@ -52,6 +52,7 @@ const comparison: Comparison = {
   episodes: 640,
   split: "valid_unseen",
   provenance: [["command", "`npm run reproduce`"]],
+  baseName: "base policy",
   baselines: [],
   published: [],
   parameters: 1e6,
