@@ -73,11 +73,16 @@ export class JsonParts {
 
   /** Call once after the last chunk. @returns what is missing when the file ends too early */
   end(): string | undefined {
-    const place = `at byte ${this.base + this.at}`;
     if (this.state === "after") return undefined;
     if (this.state === "before") return `the file holds no ${this.open === OPEN_LIST ? "list" : "object"}`;
-    if (this.state === "part") return `the file ends inside a part that begins at byte ${this.base + this.start}`;
-    return `the file ends ${place} before its last bracket`;
+    if (this.state !== "part") return `the file ends at byte ${this.base + this.at} before its last bracket`;
+    const problem = `the file ends inside the part that begins at byte ${this.base + this.start}: it is cut, or a bracket or quote is missing there`;
+    // What follows on a missing bracket was taken for a piece of that part.
+    while (this.state === "part") {
+      this.resume(this.start);
+      this.scan();
+    }
+    return problem;
   }
 
   private scan(): void {
@@ -182,13 +187,19 @@ export class JsonParts {
     const from = this.state === "part" ? this.start : at;
     // Damage shows again and again until the next sound part: it is named once.
     if (!this.doubtful) this.handlers.damage(`${problem} (byte ${this.base + at})`, this.base + from);
+    this.resume(from);
+  }
+
+  /** Looks for the start of a part from here on. */
+  private resume(from: number): void {
+    // Before anything after the last bracket stands that bracket.
+    this.seen = this.state === "after" ? 1 : 0;
     this.state = "lost";
     this.doubtful = true;
     this.inString = false;
     this.escaped = false;
     this.due.length = 0;
-    this.seen = 0;
-    this.at = from + 1;
+    this.at = from;
   }
 
   /** Tells that parts are sound again after damage. */

@@ -57,7 +57,7 @@ async function readParts(
   } catch (error) {
     broken = `the file cannot be read further (${messageOf(error)})`;
   }
-  if (broken !== undefined) problems.add({ file, record: record + 1, what: `${broken}; the ${record + 1} records before it count` });
+  if (broken !== undefined) problems.add({ file, record: record + 1, what: `${broken}; ${record + 1} records were found` });
 }
 
 /** ASIN of a record that cannot be read as a whole, when it can be seen. */
