@@ -25,7 +25,7 @@ const SKILL_ACTIONS = 12;
 
 export const compactShop: AgentTemplate = {
   name: "compact-shop",
-  maxResponseTokens: 48,
+  maxResponseTokens: 64,
   begin: (first, { historyLength }) => new CompactShopEpisode(first, historyLength),
   parse: (reply) => projectAction(reply, FALLBACK_CHARACTERS.webshop),
   skillPrompt: (episode) => [{ role: "user", content: shopSkillPrompt(episode) }],
