@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { makeCatalogue } from "../../../../bench/synthetic-catalogue.js";
@@ -199,7 +200,8 @@ describe("a catalogue on the disk", () => {
     const memory = await open({ products: 1500 });
     const disk = await open({ products: "all" });
     expect(existsSync(indexFile())).toBe(true);
-    expect(everything(disk)).toEqual(everything(memory));
+    // A quick comparison: a readable one takes seconds.
+    expect(isDeepStrictEqual(everything(disk), everything(memory))).toBe(true);
     expect(everything(disk).some((all) => (all as unknown[])[4] !== undefined)).toBe(true);
     const path = join(folder, "many.siri-index");
     const progress: BuildProgress[] = [];

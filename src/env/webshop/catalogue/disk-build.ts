@@ -127,7 +127,8 @@ function removeRemains(path: string): void {
   for (const name of readdirSync(dirname(path))) {
     if (!name.startsWith(prefix)) continue;
     const pid = Number(name.slice(prefix.length));
-    if (pid !== process.pid && !isRunning(pid)) rmSync(join(dirname(path), name), { recursive: true, force: true });
+    if (Number.isInteger(pid) && pid !== process.pid && !isRunning(pid))
+      rmSync(join(dirname(path), name), { recursive: true, force: true });
   }
 }
 
