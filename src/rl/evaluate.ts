@@ -68,7 +68,8 @@ export function wilson(successes: number, n: number): Rate {
   const rate = successes / n;
   const centre = (rate + (z * z) / (2 * n)) / (1 + (z * z) / n);
   const half = (z / (1 + (z * z) / n)) * Math.sqrt((rate * (1 - rate)) / n + (z * z) / (4 * n * n));
-  return { n, rate, low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
+  // At the ends the bound is exact, and rounding would show.
+  return { n, rate, low: successes === 0 ? 0 : centre - half, high: successes === n ? 1 : centre + half };
 }
 
 /** @throws SiriError EVALUATION_EMPTY when the split has no tasks; and what `rollout` throws */
