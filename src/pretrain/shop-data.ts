@@ -59,9 +59,9 @@ export const shopSource: Source = {
   about: "generated shops -> models/shop-tiny",
   defaults: {
     out: "models/shop-tiny",
-    // So many tokens that every word of the shop is one.
-    size: { ...DEFAULT_SIZE, vocabulary: 1536 },
-    train: { ...DEFAULT_TRAIN, rows: 160_000 },
+    // So many tokens that every word of the shop is one, and every product's number.
+    size: { ...DEFAULT_SIZE, vocabulary: 2048 },
+    train: { ...DEFAULT_TRAIN, rows: 120_000 },
     games: 240,
     temperature: DEFAULT_REPORT.temperature,
   },
