@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { haveData, readDataLines } from "../../../test/webshop/data.js";
 import { type Entry, sourceOf, THOUSAND_FILES, thousand } from "../../../test/webshop/source.js";
 import { type GoalKind, type GoalOptions, goalsOf, NO_PRICE_LIMIT } from "./goals.js";
@@ -164,7 +164,10 @@ const files = {
 };
 
 describe.skipIf(!haveData(...THOUSAND_FILES, ...Object.values(files)))("goals of the original on its 1,000 products", () => {
-  const source = thousand();
+  let source: GoalSource;
+  beforeAll(() => {
+    source = thousand();
+  });
 
   it("draws the same prices", () => {
     const { prices } = goalsOf(source, { kind: "synthetic", seed: 233 });

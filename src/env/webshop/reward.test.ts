@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { haveData, readDataLines } from "../../../test/webshop/data.js";
 import { THOUSAND_FILES, thousand } from "../../../test/webshop/source.js";
 import { colourOfChoice, normalizeColour } from "./colour.js";
@@ -185,9 +185,11 @@ interface Row {
 
 const rewards = "goldens/reward.jsonl.gz";
 describe.skipIf(!haveData(rewards, ...THOUSAND_FILES))("recordings of rewards", () => {
-  const source = thousand();
-  const products = new Map(Array.from({ length: source.length }, (_, i) => [source.product(i).asin, source.product(i)]));
-  const rows = readDataLines<Row>(rewards);
+  const products = new Map<string, Product>();
+  beforeAll(() => {
+    const source = thousand();
+    for (let i = 0; i < source.length; i++) products.set(source.product(i).asin, source.product(i));
+  });
 
   const reward = (row: Row) => {
     const { goal: asked, tagger_dependent: recorded } = row;
@@ -215,6 +217,7 @@ describe.skipIf(!haveData(rewards, ...THOUSAND_FILES))("recordings of rewards", 
   };
 
   it("every part and every score is equal", () => {
+    const rows = readDataLines<Row>(rewards);
     expect(rows.length).toBe(1372);
     for (const [i, row] of rows.entries()) {
       const { exact, tagger_dependent: tagged } = row;

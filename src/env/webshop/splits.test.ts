@@ -1,7 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { haveData } from "../../../test/webshop/data.js";
 import { THOUSAND_FILES, thousand } from "../../../test/webshop/source.js";
-import { goalsOf } from "./goals.js";
+import { type GoalList, goalsOf } from "./goals.js";
 import { productPart, splitOf, splitParts } from "./splits.js";
 
 describe("the split by product", () => {
@@ -26,8 +26,10 @@ describe("the split by product", () => {
 });
 
 describe.skipIf(!haveData(...THOUSAND_FILES))("splits of the 1,000 products", () => {
-  const source = thousand();
-  const goals = goalsOf(source, { kind: "synthetic", seed: 233 });
+  let goals: GoalList;
+  beforeAll(() => {
+    goals = goalsOf(thousand(), { kind: "synthetic", seed: 233 });
+  });
 
   it.each(["paper", "verl", "product"] as const)("%s: every goal is in one part", (scheme) => {
     const places = splitParts(scheme).flatMap((part) => [...splitOf(goals, scheme, part)]);
