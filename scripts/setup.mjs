@@ -112,8 +112,9 @@ function nativeCurrent() {
 }
 
 function nativeContent() {
-  const sources = listFiles(join(root, "native"), (name) => /\.(c|cc|cpp|h|hpp|inl|cu|cuh|txt|cmake)$/.test(name));
-  return hashFiles([...sources, join(root, "CMakeLists.txt")], `${process.platform} ${process.arch}`);
+  const isSource = (name) => /\.(c|cc|cpp|h|hpp|inl|cu|cuh|txt|cmake)$/.test(name);
+  const sources = ["native", "cuda"].flatMap((folder) => listFiles(join(root, folder), isSource));
+  return hashFiles([...sources, join(root, "CMakeLists.txt")], `${process.platform} ${process.arch} ${cudaFlags().join(" ")}`);
 }
 
 function buildNative() {
@@ -136,7 +137,7 @@ function buildNative() {
   const jobs = os.availableParallelism();
   run(
     `Building the native engine (${jobs} ${jobs === 1 ? "job" : "jobs"})`,
-    [process.execPath, cmakeJs, "build", "-p", String(jobs), "-d", root, "-l", "warn"],
+    [process.execPath, cmakeJs, "build", "-p", String(jobs), "-d", root, "-l", "warn", ...cudaFlags()],
     {
       failed: "The native engine could not be built (the end of the compiler's output is above).",
     },
@@ -145,6 +146,31 @@ function buildNative() {
     throw new SetupError(`The native build ended without ${relative(root, addonPath())}: delete build/ and try again.`);
   writeFileSync(configuration, tools);
   writeFileSync(nativeStamp(), content);
+}
+
+const CUDA_OFF = "--CDSIRI_CUDA=OFF";
+let cuda; // asked once
+
+/**
+ * CMake's variables for CUDA. SIRI_CUDA_ARCHITECTURES says for which GPUs kernels are compiled: `all`, `off`, or CMake's list (`90a-real`).
+ * Without it: for the GPU of this machine, since all of them take minutes; where there is no GPU, none, since nothing could run them.
+ */
+function cudaFlags() {
+  if (cuda !== undefined) return cuda;
+  const wanted = process.env.SIRI_CUDA_ARCHITECTURES ?? "";
+  const flags = (architectures) => ["--CDSIRI_CUDA=ON", ...(architectures === "" ? [] : [`--CDCMAKE_CUDA_ARCHITECTURES=${architectures}`])];
+  if (wanted === "off") cuda = [CUDA_OFF];
+  else if (wanted !== "") cuda = flags(wanted === "all" ? "" : wanted);
+  else {
+    const query = onPath("nvcc")
+      ? spawnSync("nvidia-smi", ["--query-gpu=compute_cap", "--format=csv,noheader"], { encoding: "utf8" })
+      : null;
+    const capabilities = [...new Set((query?.stdout ?? "").match(/\d+\.\d+/g) ?? [])].map((text) => text.replace(".", ""));
+    // Hopper's own instructions belong to sm_90a.
+    const architectures = capabilities.map((text) => `${text === "90" ? "90a" : text}-real`);
+    cuda = architectures.length > 0 ? flags(architectures.join(";")) : [CUDA_OFF];
+  }
+  return cuda;
 }
 
 /** Checks that the tools to build with are here, all at once; returns a text that changes when they do. */
@@ -178,7 +204,15 @@ function requireTools() {
     const what = missing.map((tool) => tool.what).join(" and ");
     throw new SetupError(`siri-rl needs ${what} to build its native engine: ${installHint(missing)}.`);
   }
-  return JSON.stringify([root, process.platform, process.arch, cmake.stdout.split("\n")[0], compiler, builder]);
+  return JSON.stringify([
+    root,
+    process.platform,
+    process.arch,
+    cmake.stdout.split("\n")[0],
+    compiler,
+    builder,
+    ...cudaFlags().filter((flag) => flag !== CUDA_OFF),
+  ]);
 }
 
 function installHint(missing) {

@@ -37,6 +37,26 @@ const operations = [
   "adamw",
 ];
 
+// Those that have a CUDA kernel, then the emulator itself.
+const emulated = [
+  "embed",
+  "embed_backward",
+  "gather_rows",
+  "scatter_add_rows",
+  "store_rows",
+  "sum_rows",
+  "rms_norm",
+  "rms_norm_backward",
+  "swiglu",
+  "swiglu_backward",
+  "sum_of_squares",
+  "adamw",
+  "grouped_advantages",
+  "device_messages",
+  "emulator",
+  "mutants",
+];
+
 function run(...args: string[]): { status: number | null; lastLine: string; output: string } {
   const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8" });
   return { status, lastLine: stdout.trimEnd().split("\n").at(-1) ?? "", output: stdout + stderr };
@@ -57,12 +77,26 @@ describe.skipIf(!existsSync(program))(`siri_check (${program}; skipped when it i
     expect(status).toBe(1);
   });
 
+  it("passes on the emulated CUDA device, every kernel and every mutant", { timeout: 300_000 }, () => {
+    const { status, lastLine, output } = run("--device", "emulated");
+    expect(output).not.toContain("FAILED");
+    expect(lastLine).toMatch(/^[1-9]\d* passed, 0 failed$/);
+    expect(status).toBe(0);
+    for (const operation of emulated) expect(output).toMatch(new RegExp(`^${operation} `, "m"));
+  });
+
+  it.each(emulated)("fails when the emulated output of %s is perturbed", { timeout: 120_000 }, (operation) => {
+    const { status, lastLine } = run("--device", "emulated", "--filter", operation, "--inject", operation);
+    expect(lastLine).toMatch(/^\d+ passed, [1-9]\d* failed$/);
+    expect(status).toBe(1);
+  });
+
   it.each([
     [["--isa", "sse9"], "unknown instruction set"],
     [["--inject", "nothing", "--filter", "rope"], "names no operation"],
     [["--filter", "nothing"], "leaves nothing to check"],
     [["--threads", "0"], "whole number from 1 to 256"],
-    [["--device", "tpu"], "this build has cpu"],
+    [["--device", "tpu"], "this build has cpu, emulated"],
     [["--what"], "unknown argument"],
   ])("refuses %j", { timeout: 60_000 }, (args, message) => {
     const { status, output } = run(...args);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backend.h"
+#include "core/error.h"
 #include "cpu/kernel_table.h"
 #include "reference/gemm.h"
 
@@ -25,7 +26,7 @@ struct Options {
   cpu::Compute compute = cpu::Compute::kFloat32;
   int threads = 2;
   uint64_t seed = 1;
-  bool time = false;
+  bool time = false, small = false;
 };
 
 // What a case costs, for the rate that is printed: arithmetic if there is any to speak of, else memory.
@@ -33,15 +34,24 @@ struct Cost {
   double flops = 0, bytes = 0;
 };
 
-// Times the calls of a device between upload and download; repeats them when the table shall show a median.
+// What the device at hand moves and multiplies at best, as measured before the table; 0: not measured.
+struct Peaks {
+  double bytes_per_second = 0, flops_per_second = 0;
+};
+// From a copy of rows, and from a product where the device has one.
+Peaks measure_peaks(Backend& device, const std::function<void()>& wait);
+
+// Times the calls of a device between upload and download; repeats them when the table shall show a median. `wait` ends the work of
+// calls that return before it is done.
 class Clock {
  public:
-  explicit Clock(bool repeat) : repeat_(repeat) {}
+  explicit Clock(bool repeat, std::function<void()> wait = [] {}) : repeat_(repeat), wait_(std::move(wait)) {}
   void operator()(const std::function<void()>& call);
   double seconds() const { return seconds_; }
 
  private:
   bool repeat_;
+  std::function<void()> wait_;
   double seconds_ = 0;
 };
 
@@ -55,33 +65,45 @@ class Check {
   // twin(Real) -> Outputs<Real>: the same in double and float (called with a value of the type).
   template <class Run, class Twin>
   Outputs<float> operation(const std::string& name, const std::string& shape, Cost cost, const Run& run, const Twin& twin) {
-    if (!wanted(name)) return {};
+    usable_ = false;
+    if (!wanted(name) || (options_.small && cost.bytes + cost.flops > kSmall)) return {};
     begin(name, shape, cost);
     Clock clock(false);
-    Outputs<float> got = run(*devices_[0], clock);
-    perturb(got);
-    compare(got, twin(double()), twin(float()));
-    for (size_t d = 1; d < devices_.size(); ++d) {
-      Clock other(false);
-      same_bits("another device", got, run(*devices_[d], other));
-    }
-    if (options_.time) {
-      clock = Clock(true);
-      run(*devices_[0], clock);
+    Outputs<float> got;
+    try {
+      got = run(*devices_[0], clock);
+      perturb(got);
+      compare(got, twin(double()), twin(float()));
+      for (size_t d = 1; d < devices_.size(); ++d) {
+        Clock other(false);
+        same_bits("another device", got, run(*devices_[d], other));
+      }
+      if (options_.time) {
+        clock = Clock(true, wait_);
+        run(*devices_[0], clock);
+      }
+      usable_ = true;
+    } catch (const Error& e) {
+      verdict(false, e.what());
     }
     end(clock.seconds());
     return got;
   }
 
-  // For what has no twin: outputs that must agree bit for bit between two ways to compute them.
+  // For what has no twin: outputs that must agree bit for bit between two ways to compute them. Left out when the operation before,
+  // whose output is one of them, failed or was left out.
   template <class One, class Other>
   void agreement(const std::string& name, const std::string& shape, const One& one, const Other& other) {
-    if (!wanted(name)) return;
+    if (!wanted(name) || !usable_) return;
     begin(name, shape, {});
     kind_ = "bits";
-    Outputs<float> got = one(*devices_[0]);
-    perturb(got);
-    same_bits("second way", got, other(*devices_[0]));
+    try {
+      Outputs<float> got = one(*devices_[0]);
+      perturb(got);
+      same_bits("second way", got, other(*devices_[0]));
+    } catch (const Error& e) {
+      verdict(false, e.what());
+    }
     end(0);
   }
 
@@ -97,6 +119,9 @@ class Check {
     return options_.compute == cpu::Compute::kBfloat16 ? reference::Operand::kBfloat16 : reference::Operand::kExact;
   }
   uint64_t seed() const { return options_.seed; }
+  // How to wait for the calls that are timed from now on.
+  void set_wait(std::function<void()> wait) { wait_ = std::move(wait); }
+  void set_peaks(Peaks peaks) { peaks_ = peaks; }
 
  private:
   void begin(const std::string& name, const std::string& shape, Cost cost);
@@ -106,8 +131,13 @@ class Check {
   void verdict(bool ok, const std::string& complaint);
   void end(double seconds);
 
+  static constexpr double kSmall = 1e6;  // bytes and operations of a case that --small keeps
+
   Options options_;
   std::vector<Backend*> devices_;
+  std::function<void()> wait_ = [] {};
+  Peaks peaks_;
+  bool usable_ = false;  // the latest operation ran to its end
   int64_t passed_ = 0, failed_ = 0, injected_ = 0;
 
   std::string name_, shape_;

@@ -1,26 +1,37 @@
 // siri_check: tests every operation of a device against its double-precision twin and times it. No Node, no files.
-//   siri_check [--device cpu] [--isa avx512bf16|avx512|avx2|portable|all] [--dtype float32|bfloat16|all] [--threads N] [--seed S] [--filter
-//   NAME] [--time] [--inject NAME]
+//   siri_check [--device cpu|emulated|cuda] [--isa avx512bf16|avx512|avx2|portable|all] [--dtype float32|bfloat16|all] [--threads N]
+//   [--seed S] [--filter NAME] [--time] [--inject NAME]
 // Exit code: 0 all checks passed, 1 some failed, 2 the arguments are wrong. The last line is `N passed, N failed`.
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <numeric>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "check/check.h"
+#include "check/check_device.h"
+#include "check/data.h"
 #include "core/error.h"
 #include "cpu/cpu_backend.h"
 #include "cpu/kernel_table.h"
+#include "cuda_backend.h"
 
 namespace {
 
 using siri::ArgumentError;
 using siri::check::Check;
 using siri::check::Options;
+
+#ifdef SIRI_CUDA
+const std::vector<std::string> kDevices = {"cpu", "emulated", "cuda"};
+#else
+const std::vector<std::string> kDevices = {"cpu", "emulated"};
+#endif
 
 template <class T>
 T number(const std::string& flag, const std::string& text, T least, T most) {
@@ -36,14 +47,14 @@ Options parse(int argc, char** argv) {
   Options o;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
-    if (flag == "--time") {
-      o.time = true;
+    if (flag == "--time" || flag == "--small") {
+      (flag == "--time" ? o.time : o.small) = true;
       continue;
     }
     if (flag != "--device" && flag != "--isa" && flag != "--dtype" && flag != "--threads" && flag != "--seed" && flag != "--filter" &&
         flag != "--inject")
       throw ArgumentError("unknown argument \"" + flag +
-                          "\"; known are --device, --isa, --dtype, --threads, --seed, --filter, --time and --inject");
+                          "\"; known are --device, --isa, --dtype, --threads, --seed, --filter, --time, --small and --inject");
     if (++i == argc) throw ArgumentError(flag + " needs a value");
     const std::string value = argv[i];
     if (flag == "--device") o.device = value;
@@ -54,7 +65,10 @@ Options parse(int argc, char** argv) {
     if (flag == "--filter") o.filter = value;
     if (flag == "--inject") o.inject = value;
   }
-  if (o.device != "cpu") throw ArgumentError("--device is \"" + o.device + "\"; this build has cpu");
+  if (std::find(kDevices.begin(), kDevices.end(), o.device) == kDevices.end())
+    throw ArgumentError("--device is \"" + o.device + "\"; this build has " +
+                        std::accumulate(kDevices.begin() + 1, kDevices.end(), kDevices[0],
+                                        [](const std::string& a, const std::string& b) { return a + ", " + b; }));
   if (o.dtype != "float32" && o.dtype != "bfloat16" && o.dtype != "all")
     throw ArgumentError("--dtype is \"" + o.dtype + "\"; known are float32, bfloat16 and all");
   return o;
@@ -62,7 +76,27 @@ Options parse(int argc, char** argv) {
 
 struct Tally {
   int64_t passed = 0, failed = 0, injected = 0;
+  void add(const Check& check) {
+    passed += check.passed();
+    failed += check.failed();
+    injected += check.injected();
+  }
 };
+
+// The device's best copy and product, for the share of the floor.
+void take_peaks(const Options& options, siri::Backend& device, const std::function<void()>& wait, Check& check) {
+  check.set_wait(wait);
+  if (!options.time || options.device == "emulated") return;
+  const siri::check::Peaks peaks = siri::check::measure_peaks(device, wait);
+  check.set_peaks(peaks);
+  std::printf("measured: copy %.1f GB/s, product %.1f GFLOP/s; floor: the share of the time that these would take\n",
+              peaks.bytes_per_second * 1e-9, peaks.flops_per_second * 1e-9);
+}
+
+void print_heading(const Options& options, const std::string& what) {
+  std::printf("\n%s, %s, seed %llu\n", options.device.c_str(), what.c_str(), static_cast<unsigned long long>(options.seed));
+  std::printf("%-22s %-58s %9s %9s %11s %9s %9s %6s\n", "operation", "shape", "error", "float32", "time", "bytes", "flops", "floor");
+}
 
 // In bfloat16 only what multiplies matrices differs from float32.
 void check_isa(const Options& options, const std::string& isa, const std::vector<std::string>& all, Tally& tally) {
@@ -75,10 +109,9 @@ void check_isa(const Options& options, const std::string& isa, const std::vector
   for (int threads : others) owned.push_back(siri::make_cpu_backend(threads, isa.c_str(), options.compute));
   for (const auto& device : owned) devices.push_back(device.get());
 
-  std::printf("\n%s, %s, %s, %d threads, seed %llu\n", options.device.c_str(), isa.c_str(), bfloat16 ? "bfloat16" : "float32",
-              options.threads, static_cast<unsigned long long>(options.seed));
-  std::printf("%-22s %-58s %9s %9s %10s %14s\n", "operation", "shape", "error", "float32", "time", "rate");
+  print_heading(options, isa + (bfloat16 ? ", bfloat16, " : ", float32, ") + std::to_string(options.threads) + " threads");
   Check check(options, devices);
+  take_peaks(options, *devices[0], [] {}, check);
   if (bfloat16) {
     siri::check::check_head(check);
     // Products give the same bits with every instruction set.
@@ -89,9 +122,8 @@ void check_isa(const Options& options, const std::string& isa, const std::vector
       }
     Check products(options, devices);
     siri::check::check_gemm(products);
-    tally.passed += check.passed() + products.passed();
-    tally.failed += check.failed() + products.failed();
-    tally.injected += check.injected() + products.injected();
+    tally.add(check);
+    tally.add(products);
     return;
   }
   siri::check::check_core(check);
@@ -104,13 +136,37 @@ void check_isa(const Options& options, const std::string& isa, const std::vector
   siri::check::check_head(check);
   siri::check::check_losses(check);
   siri::check::check_adamw(check);
-  tally.passed += check.passed();
-  tally.failed += check.failed();
-  tally.injected += check.injected();
+  tally.add(check);
 }
 
-int run(Options options) {
-  Tally tally;
+// The kernels of cuda/, on a GPU or emulated.
+void check_cuda(const Options& options, Tally& tally) {
+  const bool emulated = options.device == "emulated";
+  std::unique_ptr<siri::Backend> device;
+  if (emulated) device = siri::emulated::make_backend(0, options.compute);
+#ifdef SIRI_CUDA
+  if (!emulated) device = siri::cuda::make_backend(0, options.compute);
+#endif
+  print_heading(options, options.compute == siri::cpu::Compute::kBfloat16 ? "bfloat16" : "float32");
+  Check check(options, {device.get()});
+  const siri::check::DeviceArray<float> probe(*device, 1, 0.0f);
+  take_peaks(options, *device, [&] { probe.host(); }, check);  // a download waits
+  siri::check::check_embedding(check);
+  siri::check::check_norm(check);
+  siri::check::check_swiglu(check);
+  siri::check::check_adamw(check);
+  if (emulated) {
+    siri::emulated::check_kernels(check);
+    siri::emulated::check_emulator(check);
+    siri::emulated::check_mutants(check);
+  }
+#ifdef SIRI_CUDA
+  if (!emulated) siri::cuda::check_kernels(check);
+#endif
+  tally.add(check);
+}
+
+void check_cpu(Options options, Tally& tally) {
   std::vector<std::string> isas;  // that this machine and build have
   for (const char* isa : siri::cpu::kInstructionSets) {
     try {
@@ -129,6 +185,14 @@ int run(Options options) {
       for (const std::string& isa : isas) check_isa(options, isa, isas, tally);
     }
   }
+}
+
+int run(const Options& options) {
+  Tally tally;
+  if (options.device == "cpu")
+    check_cpu(options, tally);
+  else
+    check_cuda(options, tally);
   if (!options.inject.empty() && tally.injected == 0)
     throw ArgumentError("--inject \"" + options.inject + "\" names no operation that was checked");
   if (tally.passed + tally.failed == 0) throw ArgumentError("--filter \"" + options.filter + "\" leaves nothing to check");

@@ -1,0 +1,181 @@
+// Mutation test of the real kernels: every barrier, every index and every write of every kernel is broken once, at its place in the
+// source, and the emulator or the comparison with the whole kernel's output has to notice. Shapes are such that every line counts.
+#include <map>
+
+#include "check/check_device.h"
+#include "check/device_array.h"
+#include "ops.h"
+#include "reduce.cuh"
+
+namespace siri::emulated {
+namespace {
+
+using check::Check;
+using check::Random;
+using emulator::Fault;
+using emulator::Site;
+
+using Result = std::vector<std::vector<float>>;
+using Scenario = std::function<Result(Device&)>;
+
+template <class T>
+std::vector<T> typed(const std::vector<float>& v) {
+  if constexpr (std::is_same_v<T, bf16>)
+    return rounded(v);
+  else
+    return v;
+}
+template <class T>
+std::vector<float> plain(const std::vector<T>& v) {
+  if constexpr (std::is_same_v<T, bf16>)
+    return floats(v);
+  else
+    return std::vector<float>(v.begin(), v.end());
+}
+
+template <class T>
+Result norms(Device& device, int64_t rows, int64_t width, int64_t stride) {
+  Random random(5, static_cast<uint64_t>(width));
+  const Array<T> x(device, typed<T>(random.normals(rows * stride))), dy(device, typed<T>(random.normals(rows * stride))),
+      y(device, typed<T>(random.normals(rows * stride))), dx(device, typed<T>(random.normals(rows * stride)));
+  const Array<float> w(device, random.normals(width)), dw(device, random.normals(width)), rstd(device, rows, 0.0f);
+  device.begin();
+  rms_norm(device, x.data(), stride, w.data(), rows, width, 1e-6f, y.data(), stride, rstd.data());
+  rms_norm_backward(device, dy.data(), stride, x.data(), stride, w.data(), rstd.data(), rows, width, dx.data(), stride, true, dw.data());
+  return {plain(y.host()), rstd.host(), plain(dx.host()), dw.host()};
+}
+
+template <class T>
+Result gates(Device& device, int64_t rows, int64_t width) {
+  Random random(6, static_cast<uint64_t>(width));
+  const Array<T> g(device, typed<T>(random.normals(rows * 2 * width))), dh(device, typed<T>(random.normals(rows * width))),
+      h(device, typed<T>(random.normals(rows * width))), dg(device, typed<T>(random.normals(rows * 2 * width)));
+  swiglu(device, g.data(), rows, width, h.data());
+  swiglu_backward(device, g.data(), dh.data(), rows, width, dg.data());
+  return {plain(h.host()), plain(dg.host())};
+}
+
+Result rows(Device& device, int64_t width) {
+  Random random(7, static_cast<uint64_t>(width));
+  constexpr int64_t kCount = 11, kVocab = 20;
+  std::vector<int32_t> tokens = random.integers(kCount, kVocab), index = random.distinct(kCount, kVocab);
+  tokens[3] = tokens[8] = tokens[0];
+  const std::vector<int32_t> summed = random.integers(kCount, kCount);
+  const std::vector<int64_t> starts = {0, 3, 3, 7, 11};
+  const Array<float> table(device, random.normals(kVocab * width)), x(device, random.normals(kCount * width)),
+      copy(device, random.normals(kCount * width)), sums(device, random.normals(4 * width)), pages(device, random.normals(kCount * width));
+  std::vector<float*> places;
+  for (int64_t i = 0; i < kCount; ++i) places.push_back(pages.data() + (kCount - 1 - i) * width);
+  device.begin();
+  embed(device, tokens.data(), kCount, table.data(), width, copy.data());
+  scatter_add_rows(device, x.data(), index.data(), kCount, width, table.data());
+  embed_backward(device, tokens.data(), kCount, x.data(), width, table.data());
+  sum_rows(device, x.data(), summed.data(), starts.data(), 4, width, sums.data());
+  store_rows(device, x.data(), width, kCount, width, places.data());
+  return {table.host(), copy.host(), sums.host(), pages.host()};
+}
+
+Result optimiser(Device& device, int64_t n) {
+  Random random(8, static_cast<uint64_t>(n));
+  std::vector<float> second(n);
+  for (float& v : second) v = static_cast<float>(random.uniform());
+  const Array<float> w(device, random.normals(n)), g(device, random.normals(n)), m(device, random.normals(n)), v(device, second);
+  device.begin();
+  adamw(device, w.data(), g.data(), m.data(), v.data(), n, AdamWStep{1e-2f, 0.9f, 0.999f, 1e-8f, 0.1f, 0.7f, 5});
+  const double sum = sum_of_squares(device, g.data(), n);
+  return {w.host(), m.host(), v.host(), {static_cast<float>(sum)}};
+}
+
+Result advantages(Device& device) {
+  Random random(9, 0);
+  std::vector<int32_t> group_begin = {0, 2, 5}, offset = {0}, state;
+  std::vector<double> reward;
+  std::vector<uint8_t> valid;
+  std::vector<int64_t> token_begin = {0};
+  for (int64_t length : {40, 100, 3, 7, 1}) {
+    for (int64_t i = 0; i < length; ++i) {
+      state.push_back(random.below(20));
+      reward.push_back(random.normal(1.0f));
+      valid.push_back(random.uniform() > 0.3);
+      token_begin.push_back(token_begin.back() + 1 + random.below(40));
+    }
+    offset.push_back(static_cast<int32_t>(state.size()));
+  }
+  const int64_t steps = offset.back();
+  const Array<int32_t> g(device, group_begin), t(device, offset), s(device, state);
+  const Array<double> r(device, reward), step_return(device, steps, 0.0), episode(device, steps, 0.0), step(device, steps, 0.0),
+      advantage(device, steps, 0.0);
+  const Array<uint8_t> ok(device, valid);
+  const Array<int64_t> tb(device, token_begin);
+  const Array<float> token(device, token_begin.back(), 0.0f);
+  cpu::GigpoSpec spec;
+  spec.normalisation = cpu::Normalisation::mean_std_norm;
+  spec.episode_statistics = cpu::EpisodeStatistics::trajectories;
+  device.begin();
+  grouped_advantages(device, spec, {2, 5, steps, token_begin.back(), 140, g.data(), t.data(), s.data(), r.data(), ok.data(), tb.data()},
+                     {step_return.data(), episode.data(), step.data(), advantage.data(), token.data()});
+  return {plain(step_return.host()), plain(episode.host()), plain(step.host()), plain(advantage.host()), token.host()};
+}
+
+// A kernel with two sums in a row: the barrier at the end of block_sum is for those.
+void sums_twice(In<float> x, Out<float> y) {
+  const float sum = block_sum<64>(static_cast<float>(x[threadIdx.x]));
+  y[threadIdx.x] = block_sum<64>(sum * x[threadIdx.x]);
+}
+Result two_sums(Device& device) {
+  Random random(10, 0);
+  const Array<float> x(device, random.normals(64)), y(device, random.normals(64));
+  launch(device.stream(), "two_sums", {{1}, {64}}, sums_twice, In<float>(x.data(), 64), Out<float>(y.data(), 64));
+  return {y.host()};
+}
+
+std::string fault_name(Fault fault) {
+  return fault == Fault::kDropBarrier ? "without the barrier" : fault == Fault::kShiftIndex ? "index shifted" : "without the write";
+}
+
+}  // namespace
+
+void check_mutants(Check& check) {
+  if (!check.wanted("mutants")) return;
+  const std::pair<const char*, Scenario> scenarios[] = {
+      {"norm of narrow rows", [](Device& d) { return norms<float>(d, 3, 37, 41); }},
+      {"norm of aligned rows", [](Device& d) { return norms<bf16>(d, 3, 64, 72); }},
+      {"norm of wide rows", [](Device& d) { return norms<float>(d, 2, 1030, 1032); }},
+      {"swiglu", [](Device& d) { return gates<float>(d, 2, 7); }},
+      {"swiglu of aligned rows", [](Device& d) { return gates<bf16>(d, 2, 16); }},
+      {"rows", [](Device& d) { return rows(d, 7); }},
+      {"aligned rows", [](Device& d) { return rows(d, 136); }},
+      {"optimiser", [](Device& d) { return optimiser(d, 1031); }},
+      {"advantages", advantages},
+      {"two sums", two_sums},
+  };
+  Device device(0);
+  // A line that several kernels share is a mutant of each; it is caught when one of them shows it.
+  std::map<Site, bool> caught;
+  for (const auto& [name, scenario] : scenarios) {
+    emulator::machine().record();
+    const Result whole = scenario(device);
+    const std::vector<Site> sites = emulator::machine().sites();
+    for (const Site& site : sites) {
+      Site line = site;
+      if (site.file == "reduce.cuh") line.kernel = "*";
+      bool& noticed = caught[line];
+      if (noticed) continue;
+      emulator::machine().mutate(site);
+      try {
+        noticed = scenario(device) != whole;
+      } catch (const emulator::Violation&) {
+        noticed = true;
+      }
+      emulator::machine().mutate({});
+    }
+  }
+  for (const auto& [site, noticed] : caught)
+    check.condition("mutants",
+                    site.kernel + " " + fault_name(site.fault) + " at " + site.file + ":" + std::to_string(site.line) + ":" +
+                        std::to_string(site.column),
+                    [&, noticed = noticed](Backend&) { return noticed; });
+  device.begin();
+}
+
+}  // namespace siri::emulated

@@ -1,0 +1,73 @@
+#include "runtime.h"
+
+#include <cstring>
+#include <vector>
+
+namespace siri::emulated {
+
+struct Device::Impl {
+  Stream stream;
+  std::vector<void*> scratch;
+};
+
+Device::Device(int) : impl_(std::make_unique<Impl>()) {}
+Device::~Device() { begin(); }
+
+const Stream& Device::stream() const { return impl_->stream; }
+DeviceInfo Device::info() const { return {"emulator", 9, 0, 1, 0, 0, 0, 0}; }
+
+void* Device::allocate(size_t bytes) { return emulator::machine().allocate(bytes, true); }
+void Device::release(void* p) { emulator::machine().release(p); }
+
+void Device::zero(void* p, size_t bytes) {
+  const std::vector<std::byte> zeros(bytes);
+  upload(p, zeros.data(), bytes);
+}
+
+namespace {
+
+// The allocation that holds the range.
+emulator::Memory& holder(const void* p, size_t bytes, const char* what) {
+  emulator::Memory* memory = emulator::machine().find(p);
+  if (memory == nullptr || static_cast<const std::byte*>(p) + bytes > memory->data() + memory->bytes())
+    throw emulator::Violation(memory == nullptr ? emulator::Kind::kNotDeviceMemory : emulator::Kind::kOutOfBounds,
+                              std::string(what) + " of " + std::to_string(bytes) + " bytes beyond an allocation");
+  return *memory;
+}
+
+}  // namespace
+
+void Device::upload(void* device, const void* host, size_t bytes) {
+  if (bytes == 0) return;
+  emulator::Memory& memory = holder(device, bytes, "upload");
+  std::memcpy(device, host, bytes);
+  memory.mark_valid(static_cast<size_t>(static_cast<std::byte*>(device) - memory.data()), bytes);
+}
+
+void Device::download(void* host, const void* device, size_t bytes) {
+  if (bytes == 0) return;
+  emulator::Memory& memory = holder(device, bytes, "download");
+  const size_t offset = static_cast<size_t>(static_cast<const std::byte*>(device) - memory.data());
+  if (const size_t at = memory.first_unwritten(offset, bytes); at < offset + bytes)
+    throw emulator::Violation(emulator::Kind::kUnwritten, "download of " + std::to_string(bytes) + " bytes: byte " +
+                                                              std::to_string(at - offset) + " was never written");
+  std::memcpy(host, device, bytes);
+}
+
+void Device::wait() {}
+
+// Each piece is an allocation of its own, so that no access can stray into the next.
+void* Device::take_bytes(size_t bytes) {
+  impl_->scratch.push_back(emulator::machine().allocate(bytes, false));
+  return impl_->scratch.back();
+}
+
+void Device::begin() {
+  for (void* p : impl_->scratch) emulator::machine().release(p);
+  impl_->scratch.clear();
+}
+
+void Device::begin_timing() {}
+double Device::end_timing() { return 0; }
+
+}  // namespace siri::emulated

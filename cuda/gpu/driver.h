@@ -1,0 +1,22 @@
+// Whether there is a GPU that this build can use, and why not. Needs no driver to ask.
+#pragma once
+#include <string>
+
+namespace siri::cuda {
+
+// What the runtime says of the machine, as numbers of cudaError_t and of cudaDriverGetVersion (1000 * major + 10 * minor).
+struct Probe {
+  int status = 0, driver = 0, runtime = 0, devices = 0;
+};
+Probe probe();
+
+// "" when device `index` can be used, else a code of Error and what to do, by the answers of a probe.
+struct Obstacle {
+  std::string code, message;
+};
+Obstacle obstacle(const Probe& probe, int index);
+
+// Throws Error SIRI_NO_CUDA_DEVICE or SIRI_CUDA_DRIVER_TOO_OLD, ArgumentError when there are devices but none of that index.
+void require_device(int index);
+
+}  // namespace siri::cuda

@@ -1,0 +1,63 @@
+// The operations of this folder as functions of host code: they check nothing, take scratch from the device and launch. Pointers
+// are device memory unless `host_` stands before their name; T is float or bf16, all arithmetic is float32. Shapes: native/backend.h,
+// where a comment says no other.
+#pragma once
+#include "backend.h"
+#include "cpu/gigpo.h"
+#include "runtime.h"
+
+namespace siri::SIRI_DEVICE {
+
+// embedding.cu
+template <class T>
+void embed(Device& device, const int32_t* host_tokens, int64_t n, const T* table, int64_t width, T* x);
+template <class T>
+void embed_backward(Device& device, const int32_t* host_tokens, int64_t n, const T* dx, int64_t width, float* dtable);
+template <class T>
+void gather_rows(Device& device, const T* x, const int32_t* host_index, int64_t n, int64_t width, T* y);
+template <class T>
+void scatter_add_rows(Device& device, const T* y, const int32_t* host_index, int64_t n, int64_t width, T* x);
+template <class T>
+void sum_rows(Device& device, const T* x, const int32_t* host_index, const int64_t* host_starts, int64_t n, int64_t width, T* y);
+template <class T>
+void store_rows(Device& device, const T* x, int64_t x_stride, int64_t n, int64_t width, T* const* host_rows);
+
+// norm.cu
+template <class T>
+void rms_norm(Device& device, const T* x, int64_t x_stride, const float* weight, int64_t rows, int64_t width, float eps, T* y,
+              int64_t y_stride, float* rstd);
+template <class T>
+void rms_norm_backward(Device& device, const T* dy, int64_t dy_stride, const T* x, int64_t x_stride, const float* weight, const float* rstd,
+                       int64_t rows, int64_t width, T* dx, int64_t dx_stride, bool accumulate, float* dweight);
+
+// swiglu.cu
+template <class T>
+void swiglu(Device& device, const T* gate_up, int64_t rows, int64_t width, T* h);
+template <class T>
+void swiglu_backward(Device& device, const T* gate_up, const T* dh, int64_t rows, int64_t width, T* dgate_up);
+
+// adamw.cu. M: type of the moments.
+template <class M>
+void adamw(Device& device, float* weight, const float* gradient, M* m, M* v, int64_t n, const AdamWStep& step);
+// Waits for the result.
+double sum_of_squares(Device& device, const float* x, int64_t n);
+
+// gigpo.cu. Everything on the device; trajectories of a group stand next to each other.
+struct GroupedSteps {
+  int64_t groups, trajectories, steps, tokens;
+  int64_t largest_group;            // steps of the largest group
+  const int32_t* group_begin;       // [groups + 1] first trajectory of a group
+  const int32_t* trajectory_begin;  // [trajectories + 1] first step of a trajectory
+  const int32_t* state;             // [steps] equal numbers inside a group form a step group
+  const double* reward;             // [steps]
+  const uint8_t* valid;             // [steps]
+  const int64_t* token_begin;       // [steps + 1] first token of a step; null when tokens == 0
+};
+// step_return, episode, step, advantage [steps] as in cpu/gigpo.h; token_advantage [tokens].
+struct GroupedAdvantages {
+  double *step_return, *episode, *step, *advantage;
+  float* token_advantage;
+};
+void grouped_advantages(Device& device, const cpu::GigpoSpec& spec, const GroupedSteps& in, const GroupedAdvantages& out);
+
+}  // namespace siri::SIRI_DEVICE

@@ -1,0 +1,54 @@
+// The operations that have no kernel yet. The device is not offered to users while this file exists.
+#pragma once
+#include <string>
+
+#include "backend.h"
+#include "core/error.h"
+
+namespace siri {
+
+class Unfinished : public Backend {
+ public:
+  void linear(const float*, int64_t, const float*, const float*, const float*, int64_t, int64_t, int64_t, float*, int64_t) override {
+    missing("linear");
+  }
+  void linear_backward_input(const float*, int64_t, const float*, int64_t, int64_t, int64_t, float*, int64_t, bool) override {
+    missing("linear_backward_input");
+  }
+  void linear_backward_weight(const float*, int64_t, const float*, int64_t, int64_t, int64_t, int64_t, float*, float*) override {
+    missing("linear_backward_weight");
+  }
+  void rope(float*, int64_t, int64_t, int64_t, int64_t, const int32_t*, const float*, const float*, bool) override { missing("rope"); }
+  void attention(const float*, int64_t, const AttentionSegment*, int64_t, AttentionShape, float*, int64_t, float*) override {
+    missing("attention");
+  }
+  void attention_backward(const float*, int64_t, const float*, const float*, int64_t, const float*, const AttentionSegment*, int64_t,
+                          AttentionShape, float*, int64_t, const KvGradients*, int64_t) override {
+    missing("attention_backward");
+  }
+  void head_score(const float*, const float*, const int32_t*, const RowSampling*, int64_t, int64_t, int64_t, float*, float*) override {
+    missing("head_score");
+  }
+  void head_train(const float*, const float*, const int32_t*, const RowSampling*, int64_t, int64_t, int64_t, const TokenLoss&, float*,
+                  float*, float*, float*) override {
+    missing("head_train");
+  }
+  void head_distill(const float*, const float*, const float*, const int32_t*, int64_t, int64_t, int64_t, const LogitLoss&, float*, float*,
+                    float*) override {
+    missing("head_distill");
+  }
+  void divergence_rows(const DivergenceSpec&, const double*, int64_t, int64_t, float*, const float*, double*) override {
+    missing("divergence_rows");
+  }
+  void head_sample(const float*, const float*, const RowSampling*, const uint64_t*, const uint64_t*, int64_t, int64_t, int64_t, int32_t*,
+                   float*) override {
+    missing("head_sample");
+  }
+
+ private:
+  [[noreturn]] static void missing(const char* operation) {
+    throw Error("SIRI_NOT_ON_CUDA", std::string(operation) + " has no CUDA kernel yet");
+  }
+};
+
+}  // namespace siri
