@@ -45,6 +45,13 @@ export function wholeNumber(least: number): (text: string) => number {
   };
 }
 
+/** Reader for options that are whole numbers of either sign. */
+export function integer(text: string): number {
+  const value = Number(text);
+  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("Give a whole number.");
+  return value;
+}
+
 /** Reader for options that are numbers of at least `least`. */
 export function numberFrom(least: number): (text: string) => number {
   return (text) => {

@@ -8,6 +8,8 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { dataFolder, haveData, readDataLines } from "../../test/webshop/data.js";
 import { THOUSAND_FILES } from "../../test/webshop/source.js";
 import { GOAL, tinyWorld } from "../../test/webshop/tiny.js";
+import { openWebshop } from "../env/webshop/index.js";
+import type { ShopParts } from "../env/webshop/module.js";
 import type { ObservationMode } from "../env/webshop/observation.js";
 import { PythonRandom } from "../env/webshop/python/random.js";
 import { TextShop } from "../env/webshop/text-shop.js";
@@ -107,6 +109,8 @@ describe("the command", () => {
     [["--env", "webshop", "--mode", "image"], /text, text_rich, html, url/],
     [["--env", "webshop", "--goals", "both"], /human, synthetic/],
     [["--env", "webshop", "--goal", "-1"], /whole number of at least 0/],
+    [["--env", "webshop", "--seed", "-1.5"], /Give a whole number\./],
+    [["--env", "webshop", "--seed", "-7"], /^ENVIRONMENT_DATA/],
     [["--env", "webshop", "--products", "some"], /^CONFIG_ENVIRONMENT: --products is 'some'; give 1000, all/],
     [["--env", "webshop", "--products", "0"], /^CONFIG_ENVIRONMENT: --products/],
     [["--env", "household", "--game", "train/1", "--prev-obs", "2"], /^CONFIG_PLAY: --prev-obs belongs to --env webshop/],
@@ -117,6 +121,14 @@ describe("the command", () => {
   });
 
   const have = haveData(...THOUSAND_FILES, "title_nouns_wink.json.gz", "goldens/episodes.jsonl.gz");
+  /** The data are read once for all tests. */
+  let parts: Promise<ShopParts> | undefined;
+  const play = (flags: ShopFlags, note: (text: string) => void = () => {}): Promise<Talk> =>
+    openShopTalk({ data: dataFolder, ...flags }, true, note, (options) => {
+      parts ??= openWebshop(options);
+      return parts;
+    });
+
   it.skipIf(!have)("plays recorded episodes, by the same goals, as the original did", async () => {
     interface Recording {
       readonly observation_mode: ObservationMode;
@@ -138,8 +150,6 @@ describe("the command", () => {
     expect(kinds.size).toBeGreaterThanOrEqual(6);
     for (const row of kinds.values()) {
       const flags: ShopFlags = {
-        data: dataFolder,
-        nouns: `${dataFolder}/title_nouns_wink.json.gz`,
         seed: 233,
         goals: row.goals,
         goal: row.goal_index,
@@ -151,7 +161,7 @@ describe("the command", () => {
       const notes: string[] = [];
       const [first, ...answers] = lines(
         await output(
-          await openShopTalk(flags, true, (note) => notes.push(note)),
+          await play(flags, (note) => notes.push(note)),
           row.steps.map(({ action }) => `${action}\n`),
         ),
       );
@@ -183,8 +193,17 @@ describe("the command", () => {
   });
 
   it.skipIf(!have)("names a goal that there is not", async () => {
-    await expect(openShopTalk({ data: dataFolder, goals: "human", goal: 13 }, true, () => {})).rejects.toThrowError(
-      /no goal 13.*from 0 to 12/,
-    );
+    await expect(play({ goals: "human", goal: 13 })).rejects.toThrowError(/no goal 13.*from 0 to 12/);
+  });
+
+  const lists = { human: "goldens/goals_human_preseed233.jsonl.gz", synthetic: "goldens/goals_synthetic_preseed233.jsonl.gz" } as const;
+  it.skipIf(!haveData(...THOUSAND_FILES, ...Object.values(lists)))("numbers the goals as the original does, seeded with 233", async () => {
+    for (const goals of ["human", "synthetic"] as const) {
+      const rows = readDataLines<{ readonly instruction_text: string }>(lists[goals]);
+      for (const goal of [0, 1, 7, rows.length - 1]) {
+        const [first] = lines(await output(await play({ goals, goal, seed: 233 }), []));
+        expect(first!.obs).toBe(`WebShop [SEP] Instruction: [SEP] ${rows[goal]!.instruction_text} [SEP] Search`);
+      }
+    }
   });
 });

@@ -26,11 +26,12 @@ const DEFAULT_SEED = 233;
 /**
  * Opens the shop that the flags name.
  * @param note gets what the player should know
+ * @param open where the data come from
  * @throws SiriError CONFIG_ENVIRONMENT, WEBSHOP_GOAL_UNKNOWN, and what opening data throws
  */
-export async function openShopTalk(flags: ShopFlags, json: boolean, note: (text: string) => void): Promise<Talk> {
+export async function openShopTalk(flags: ShopFlags, json: boolean, note: (text: string) => void, open = openWebshop): Promise<Talk> {
   const { data, goals: kind = "synthetic", goal, seed = DEFAULT_SEED, mode = "text", showAttrs, prevObs, prevActions } = flags;
-  const { stock, nouns, notes = [] } = await openWebshop({ data, products: productsNamed(flags.products), nouns: flags.nouns });
+  const { stock, nouns, notes = [] } = await open({ data, products: productsNamed(flags.products), nouns: flags.nouns });
   notes.forEach(note);
   const world = openWorld(stock, { kind, seed }, nouns);
   if (goal !== undefined) world.goals.goal(goal);

@@ -9,7 +9,7 @@ import type { Command } from "commander";
 import type { Game, Play } from "../env/textworld/index.js";
 import { OBSERVATION_MODES } from "../env/webshop/observation.js";
 import { SiriError } from "../errors.js";
-import { wholeNumber } from "./options.js";
+import { integer, wholeNumber } from "./options.js";
 import { findGame } from "./play-game.js";
 import type { ShopFlags } from "./play-shop.js";
 
@@ -43,10 +43,10 @@ export function register(program: Command): void {
         "webshop: the folder of the product and instruction files; default: the variable WEBSHOP_DATA",
     )
     .option("--products <which>", "webshop: 1000 for the small files, all for the full ones, or how many records of the full ones")
-    .option("--nouns <file>", "webshop: noun lists by title (JSON); titles that are not in it are tagged")
+    .option("--nouns <file>", "webshop: noun lists by title (JSON); default: title_nouns.json in the data folder; other titles are tagged")
     .addOption(program.createOption("--goals <kind>", "webshop: where goals come from; default synthetic").choices(["human", "synthetic"]))
     .option("--goal <n>", "webshop: number of the goal in the shuffled list; default: drawn by weight", wholeNumber(0))
-    .option("--seed <n>", "webshop: draws prices, price limits and everything random; default 233", wholeNumber(0))
+    .option("--seed <n>", "webshop: draws prices, price limits and everything random; default 233", integer)
     .addOption(program.createOption("--mode <mode>", "webshop: what an observation is; default text").choices(OBSERVATION_MODES))
     .option("--show-attrs", "webshop: item pages lead to a page of attributes")
     .option("--prev-obs <k>", "webshop: earlier observations in front of the present one", wholeNumber(0))

@@ -5,14 +5,14 @@ import type { EnvironmentModule } from "../environment.js";
 import { openCatalogue } from "./catalogue/open.js";
 import { describeProblem, type Problem } from "./catalogue/problems.js";
 import { type ShopParts, shopModule, shopSettings } from "./module.js";
-import { nounsOf, readNounLists } from "./nouns.js";
+import { findNounLists, nounsOf, readNounLists } from "./nouns.js";
 
 const dataOptions = z.strictObject({
   /** Folder of the product and instruction files under their published names, gzipped or not; default: the variable WEBSHOP_DATA. */
   data: z.string().min(1).optional(),
   /** `1000`: the small files; `all`: the full ones; a number: the first so many records. Default: the small files when they are there. */
   products: z.union([z.enum(["1000", "all"]), z.number().int().min(1)]).optional(),
-  /** File of noun lists by title, see `readNounLists`; titles that are not in it are tagged. */
+  /** File of noun lists by title, see `readNounLists`; default: the one in the data folder, see `findNounLists`. Other titles are tagged. */
   nouns: z.string().min(1).optional(),
 });
 
@@ -47,7 +47,8 @@ export async function openWebshop({
       "webshop: no data folder is given. Set WEBSHOP_DATA, the option 'data' or --data to the folder that holds items_shuffle_1000.json or items_shuffle.json.",
     );
   }
-  const lists = nouns === undefined ? undefined : readNounLists(nouns);
+  const listed = nouns ?? findNounLists(data);
+  const lists = listed === undefined ? undefined : readNounLists(listed);
   const stock = await openCatalogue({ data, products });
   return { stock, nouns: nounsOf(lists), notes: notesOn(stock.problems) };
 }

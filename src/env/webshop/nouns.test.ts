@@ -3,10 +3,10 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { WinkMethods } from "wink-nlp";
 import { haveData, readData } from "../../../test/webshop/data.js";
-import { nounsOf, nounTagger, readNounLists, tagNouns } from "./nouns.js";
+import { findNounLists, nounsOf, nounTagger, readNounLists, tagNouns } from "./nouns.js";
 
 const folder = mkdtempSync(join(tmpdir(), "siri-nouns-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -54,6 +54,16 @@ describe("nouns of titles", () => {
     }
   });
 
+  it("finds the lists of a data folder", () => {
+    expect(findNounLists(folder)).toBeUndefined();
+    expect(findNounLists(join(folder, "nowhere"))).toBeUndefined();
+    const packed = file("title_nouns_wink.json.gz", gzipSync(JSON.stringify({ lamp: ["lamp"] })));
+    expect(findNounLists(folder)).toBe(packed);
+    expect(readNounLists(packed).get("lamp")).toEqual(["lamp"]);
+    const plain = file("title_nouns.json", "{}");
+    expect(findNounLists(folder)).toBe(plain);
+  });
+
   it("names what is wrong with a file", () => {
     expect(() => readNounLists(join(folder, "none.json"))).toThrow(/none\.json: cannot be read/);
     expect(() => readNounLists(file("c.json", "{"))).toThrow(/c\.json: cannot be read as JSON/);
@@ -64,7 +74,10 @@ describe("nouns of titles", () => {
 
 const known = "title_nouns_wink.json.gz";
 describe.skipIf(!haveData(known))("titles tagged when the goldens were made", () => {
-  const lists = Object.entries(readData<Readonly<Record<string, readonly string[]>>>(known));
+  let lists: readonly (readonly [string, readonly string[]])[];
+  beforeAll(() => {
+    lists = Object.entries(readData<Readonly<Record<string, readonly string[]>>>(known));
+  });
 
   /** Titles whose list is not the recorded one. */
   const different = (tag: (title: string) => readonly string[]): string[] =>

@@ -2,8 +2,9 @@
  * The nouns of product titles, which decide whether two products are of one type. The original asks spaCy; here wink-nlp's lite English
  * model tags them (the same nouns in most titles, not all), or they come as data: a JSON object from title to list, gzipped or not.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import type { WinkMethods } from "wink-nlp";
 import { SiriError } from "../../errors.js";
@@ -121,6 +122,12 @@ export function readNounLists(path: string): ReadonlyMap<string, readonly string
     known.set(title, nouns as readonly string[]);
   }
   return known;
+}
+
+/** The noun lists that a data folder may hold beside the original files: `title_nouns.json` or `title_nouns_wink.json`, gzipped or not. */
+export function findNounLists(folder: string): string | undefined {
+  const names = ["title_nouns.json", "title_nouns_wink.json"].flatMap((name) => [name, `${name}.gz`]);
+  return names.map((name) => join(folder, name)).find((path) => existsSync(path));
 }
 
 /** The nouns of one title. */
