@@ -2,13 +2,16 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { Presets, SingleBar } from "cli-progress";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { template as templateByName } from "../agent/registry.js";
 import { loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import type { Task } from "../env/environment.js";
 import { loadEnvironment } from "../env/registry.js";
 import { SiriError } from "../errors.js";
+import { MODEL_FILE } from "../onnx/export.js";
+import { loadOnnxPolicy } from "../onnx/load.js";
+import type { OnnxPolicy } from "../onnx/policy.js";
 import { Policy } from "../policy/policy.js";
 import { Tokenizer } from "../policy/tokenizer.js";
 import { checkMade } from "../pretrain/recipe.js";
@@ -32,7 +35,12 @@ interface Options {
   readonly seed?: number;
   readonly tasks?: number;
   readonly json?: boolean;
+  readonly runtime?: Runtime;
 }
+
+/** What computes: this package's engine, or ONNX Runtime with what `siri export` made. */
+const RUNTIMES = ["siri", "onnx"] as const;
+type Runtime = (typeof RUNTIMES)[number];
 
 export function register(program: Command): void {
   withConfig(program.command("eval"))
@@ -44,6 +52,11 @@ export function register(program: Command): void {
     .option("-t, --temperature <t>", "sampling temperature, 0 = greedy; default: evaluation.temperature", numberFrom(0))
     .option("--seed <n>", "another seed of the sampling; the default is the one training's evaluations use", wholeNumber(0))
     .option("--tasks <n>", "only the first so many tasks of the split; 0 = all", wholeNumber(0))
+    .addOption(
+      new Option("--runtime <name>", "onnx plays a folder of `siri export`, greedily, through onnxruntime-node")
+        .choices(RUNTIMES)
+        .default("siri"),
+    )
     .option("--json", "print everything, every game included, as one JSON object")
     .addHelpText("after", "\nWithout --config, a policy inside a run's folder is played with that run's configuration.")
     .action(async (options: Options) => {
@@ -84,8 +97,10 @@ export function evalConfig(options: Options): Config {
   return loadConfig({ file, set });
 }
 
-/** config.yaml of the run a policy's folder belongs to: runs/NAME/final, runs/NAME/checkpoints/step-N/policy. */
+/** config.yaml of the run a policy's folder belongs to: runs/NAME/final, runs/NAME/checkpoints/step-N/policy; or that of an exported one. */
 function runFileOf(policy: string): string | undefined {
+  const own = join(policy, "config.yaml");
+  if (existsSync(own) && existsSync(join(policy, MODEL_FILE))) return own;
   let folder = resolve(policy);
   for (let up = 0; up < 3; up++) {
     folder = dirname(folder);
@@ -96,7 +111,7 @@ function runFileOf(policy: string): string | undefined {
 }
 
 /** Plays the split of a configuration once, without skills unless a file of them is named. */
-export async function evaluatePolicy(config: Config, options: Pick<Options, "withSkills" | "seed">): Promise<EvaluationResult> {
+export async function evaluatePolicy(config: Config, options: Pick<Options, "withSkills" | "seed" | "runtime">): Promise<EvaluationResult> {
   const template = templateByName(config.agent.template);
   const bank =
     options.withSkills === undefined ? null : new SkillBank(config.bank, config.retrieval.exploration, readSkillsFile(options.withSkills));
@@ -112,8 +127,7 @@ export async function evaluatePolicy(config: Config, options: Pick<Options, "wit
   for (const note of taskSet.notes ?? []) console.error(`note: ${note}`);
   checkMade(config.model.path);
   const tokenizer = await Tokenizer.load(config.model.path);
-  const { threads, dtype, maxBatchTokens, kvCacheMiB } = config.model;
-  const policy = await Policy.load(config.model.path, { dtype, maxBatchTokens, kvCacheMiB, ...(threads === 0 ? {} : { threads }) });
+  const policy = await openPolicy(config, options.runtime ?? "siri");
   const environments = new EnvironmentPool(module);
   const stop = stopOnSignals("leaving the games", (text) => console.error(text));
   const bar = process.stderr.isTTY ? new SingleBar({ format: "{bar} {value}/{total} games" }, Presets.shades_classic) : null;
@@ -151,6 +165,19 @@ export async function evaluatePolicy(config: Config, options: Pick<Options, "wit
     environments.close();
     await policy.close();
   }
+}
+
+function openPolicy({ model, evaluation }: Config, runtime: Runtime): Promise<Policy | OnnxPolicy> {
+  const { path, threads, dtype, maxBatchTokens, kvCacheMiB } = model;
+  const limit = threads === 0 ? {} : { threads };
+  if (runtime === "siri") return Policy.load(path, { dtype, maxBatchTokens, kvCacheMiB, ...limit });
+  if (evaluation.temperature !== 0) {
+    throw new SiriError(
+      "CONFIG_RUNTIME",
+      `the temperature is ${evaluation.temperature}; a policy in ONNX Runtime replies greedily: add --temperature 0 (to the engine's evaluation, too, to compare).`,
+    );
+  }
+  return loadOnnxPolicy(path, limit);
 }
 
 /** The result as people read it. */

@@ -15,6 +15,7 @@ interface CommandFile {
 const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   train: () => import("./train.js"),
   eval: () => import("./eval.js"),
+  export: () => import("./export.js"),
   play: () => import("./play.js"),
   pretrain: () => import("./pretrain.js"),
   reproduce: () => import("./reproduce.js"),

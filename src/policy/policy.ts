@@ -6,8 +6,7 @@
  * loadOptimiser()) waits until every request made before it is done - those finish with the old weights - and every call made
  * after it waits for it. A train() that fails or is aborted clears all accumulated gradients.
  */
-import { existsSync } from "node:fs";
-import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SiriError } from "../errors.js";
 import {
@@ -32,7 +31,8 @@ import {
   splitResponses,
   toSeed,
 } from "./checks.js";
-import { checkEos, type ModelConfig, parseModelConfig } from "./model-config.js";
+import { readCompanions, readModelConfig } from "./folder.js";
+import { type ModelConfig, parseModelConfig } from "./model-config.js";
 import { safetensorsHeader } from "./safetensors.js";
 import { loadOptimiserTensors, loadWeights } from "./weights.js";
 import type {
@@ -73,46 +73,7 @@ export interface PolicyOptions {
   readonly sharePrefixes?: boolean;
 }
 
-/** Files beside the weights that load() reads and save() writes again: the folder loaded from may be gone by then (a pruned checkpoint). */
-const COMPANIONS = [
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "vocab.json",
-  "merges.txt",
-  "added_tokens.json",
-  "special_tokens_map.json",
-  "chat_template.jinja",
-  "generation_config.json",
-];
-
 const FILE_TYPES = { float32: "F32", bfloat16: "BF16", float16: "F16" } as const;
-
-async function readCompanions(dir: string): Promise<Map<string, Uint8Array>> {
-  const found = new Map<string, Uint8Array>();
-  for (const name of COMPANIONS) {
-    try {
-      found.set(name, await readFile(join(dir, name)));
-    } catch (e) {
-      if ((e as NodeJS.ErrnoException).code !== "ENOENT")
-        throw new SiriError("SIRI_FILE", `cannot read ${join(dir, name)}: ${(e as Error).message}`, { cause: e });
-    }
-  }
-  return found;
-}
-
-async function readJson(path: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (e) {
-    throw new SiriError("SIRI_FILE", `cannot read ${path}: ${e instanceof Error ? e.message : String(e)}`, { cause: e });
-  }
-  try {
-    return JSON.parse(text);
-  } catch (e) {
-    throw new SiriError("SIRI_FILE", `${path} is not JSON: ${e instanceof Error ? e.message : String(e)}`, { cause: e });
-  }
-}
 
 /** What the file system refuses becomes SIRI_FILE, with its own words. */
 async function writing<T>(path: string, work: Promise<T>): Promise<T> {
@@ -222,14 +183,7 @@ export class Policy implements PolicyHandle {
   static async load(dir: string, options: PolicyOptions = {}): Promise<Policy> {
     checkPath("dir", dir);
     checkObject("options", options);
-    const path = join(dir, "config.json");
-    const config = parseModelConfig(await readJson(path), path);
-    const generation = join(dir, "generation_config.json");
-    const eos = existsSync(generation)
-      ? ((await readJson(generation)) as { eos_token_id?: number | number[] | null } | null)?.eos_token_id
-      : null;
-    const eosTokens =
-      eos === undefined || eos === null ? config.eosTokens : checkEos(Array.isArray(eos) ? eos : [eos], config.native.vocab, generation);
+    const { config, eosTokens } = await readModelConfig(dir);
     const policy = new Policy(config, eosTokens, await readCompanions(dir), options);
     try {
       await loadWeights(dir, policy.#tensors, (name, data) => policy.#write("weight", name, data));

@@ -53,6 +53,8 @@ export class Tokenizer {
   readonly vocabSize: number;
   /** Ids that end a reply: generation_config.json, else config.json, else the tokenizer's own end token. */
   readonly eosTokens: readonly number[];
+  /** The folder's chat template (Jinja), or null. */
+  readonly chatTemplate: string | null;
 
   readonly #library: Library;
   readonly #template: Template | null;
@@ -100,6 +102,7 @@ export class Tokenizer {
     this.#special = new Set(json.added_tokens.filter((token) => token.special).map((token) => token.id));
     this.#fast = FastEncoder.of(this.#library, json, config);
     this.#templateValues = specialTokenTexts(config);
+    this.chatTemplate = template;
     this.#template = template === null ? null : new Template(template);
     const eos = eosCandidates.map(idList).find((ids) => ids.length > 0);
     const eosText = this.#templateValues.eos_token;

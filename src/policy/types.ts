@@ -161,12 +161,16 @@ export interface PolicyStats {
   readonly parameters: number;
 }
 
-/** What the rest of the house needs of the engine. `Policy` in policy.ts is the engine's own. */
-export interface PolicyHandle {
-  readonly vocabSize: number;
+/** What playing needs of a policy: the engine's `Policy` has it, and an exported one in ONNX Runtime. */
+export interface Sampler {
   readonly maxPositions: number;
-  readonly eosTokens: readonly number[];
   sample(prompt: Int32Array | readonly number[], options: SampleOptions): Promise<Sample>;
+}
+
+/** What the rest of the house needs of the engine. `Policy` in policy.ts is the engine's own. */
+export interface PolicyHandle extends Sampler {
+  readonly vocabSize: number;
+  readonly eosTokens: readonly number[];
   score(
     rows: readonly Row[],
     options?: { readonly signal?: AbortSignal },

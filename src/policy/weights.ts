@@ -58,13 +58,18 @@ async function weightFiles(dir: string): Promise<string[]> {
   return [...new Set(names)].map((name) => join(dir, name));
 }
 
+/** A folder's weights, open for reading one by one. */
+export interface WeightFiles {
+  read(name: string): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
 /** Throws SIRI_FILE (unreadable or truncated) or SIRI_WEIGHTS (missing, unexpected or misshapen tensors, each named). */
-export async function loadWeights(
-  dir: string,
-  expected: readonly Tensor[],
-  write: (name: string, data: Float32Array) => Promise<void>,
-): Promise<void> {
+export async function openWeights(dir: string, expected: readonly Tensor[]): Promise<WeightFiles> {
   const files: SafetensorsFile[] = [];
+  const close = async () => {
+    for (const file of files) await file.close();
+  };
   try {
     const where = new Map<string, SafetensorsFile>();
     const found = new Map<string, readonly number[]>();
@@ -81,9 +86,24 @@ export async function loadWeights(
     }
     const error = differences(dir, expected, found);
     if (error) throw error;
-    for (const t of expected) await write(t.name, await where.get(t.name)!.readFloat32(t.name));
+    return { read: (name) => where.get(name)!.readFloat32(name), close };
+  } catch (e) {
+    await close();
+    throw e;
+  }
+}
+
+/** Hands every expected tensor of a folder to `write`, in their order. Throws what openWeights() throws. */
+export async function loadWeights(
+  dir: string,
+  expected: readonly Tensor[],
+  write: (name: string, data: Float32Array) => Promise<void>,
+): Promise<void> {
+  const weights = await openWeights(dir, expected);
+  try {
+    for (const { name } of expected) await write(name, await weights.read(name));
   } finally {
-    for (const file of files) await file.close();
+    await weights.close();
   }
 }
 

@@ -6,7 +6,7 @@ import { setMaxListeners } from "node:events";
 import type { AgentTemplate, ChatMessage, Episode } from "../agent/agent.js";
 import { type Environment, type Observation, offers, type Task } from "../env/environment.js";
 import { SiriError } from "../errors.js";
-import type { PolicyHandle } from "../policy/types.js";
+import type { Sampler } from "../policy/types.js";
 import { type EnvironmentPool, within } from "./environments.js";
 import { MemoryQueue } from "./queue.js";
 import type { EpisodePlan, Step, Trajectory } from "./trajectory.js";
@@ -23,7 +23,7 @@ export interface RolloutTokenizer {
 }
 
 export interface RolloutParts {
-  readonly policy: PolicyHandle;
+  readonly policy: Sampler;
   readonly tokenizer: RolloutTokenizer;
   readonly template: AgentTemplate;
   readonly environments: EnvironmentPool;

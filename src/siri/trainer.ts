@@ -50,6 +50,7 @@ export interface RunRecords {
 }
 
 export interface TrainerParts extends RolloutParts {
+  readonly policy: PolicyHandle;
   /** The frozen base policy; needed when update.klCoef > 0. */
   readonly reference: PolicyHandle | null;
   readonly writer: SkillWriter;

@@ -234,6 +234,9 @@ function reply(text: string, logprob: number, maxTokens: number): Sample {
   return { tokens, logprobs, finish: tokens.at(-1) === END ? "stop" : "length" };
 }
 
-export function fakeParts(policy: PolicyHandle = new FakePolicy(), module: EnvironmentModule = corridor()): RolloutParts {
+export function fakeParts(
+  policy: PolicyHandle = new FakePolicy(),
+  module: EnvironmentModule = corridor(),
+): RolloutParts & { readonly policy: PolicyHandle } {
   return { policy, tokenizer: characters, template: { ...compact, maxResponseTokens: 80 }, environments: new EnvironmentPool(module) };
 }

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Task } from "../environment.js";
 import { parseGame } from "../textworld/index.js";
-import household, { gameOf, TASK_TYPES, WIN_REWARD, writeGame } from "./index.js";
+import household, { gameOf, TASK_TYPES, WIN_REWARD } from "./index.js";
+import { writeGame } from "./write-game.js";
 
 const { splits, evalSplits, tasks, create } = household({ train: 600, seen: 60, unseen: 60 });
 

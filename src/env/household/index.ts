@@ -1,9 +1,7 @@
 /**
  * The household environment: generated games in three splits, played by the text-world engine. `train` and `seen` draw from the
- * same (object, target) pairs with different seeds; `unseen` draws from pairs that the others never show.
+ * same (object, target) pairs with different seeds; `unseen` draws from pairs that the others never show. Runs in a browser, too.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { SiriError } from "../../errors.js";
 import type { Environment, EnvironmentModule, Observation, StepResult, Task, TaskSet } from "../environment.js";
 import { type Game, type Play, parseGame } from "../textworld/index.js";
@@ -82,14 +80,6 @@ export function gameOf(task: Task): GeneratedGame {
     );
   }
   return generateGame(data.seed, data);
-}
-
-/** Writes a task's game as `<dir>/<task id>.tw-pddl`. @returns the path */
-export function writeGame(dir: string, task: Task): string {
-  const path = join(dir, `${task.id}.tw-pddl`);
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, JSON.stringify(gameOf(task).file));
-  return path;
 }
 
 /** @throws SiriError (unknown_size, bad_option) */
