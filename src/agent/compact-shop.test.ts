@@ -74,7 +74,7 @@ describe("compact-shop", () => {
     expect(shown(walk())).toBe(`task: ${TASK}\npage: search\ncan: [search]`);
     expect(shown(walk(["search[rain jacket]", RESULTS]), [skill])).toBe(
       `task: ${TASK}\nskill: when clothes are wanted: choose every option, then buy\nsearched: rain jacket\ndid: search[rain jacket]\n` +
-        "page: results 1\n[s1734] alder soft lining rain jacket $19\n[s2211] brisk hat $11-55\ncan: [back to search] [next >]",
+        "page: results 1\nalder soft lining rain jacket $19 [s1734]\nbrisk hat $11-55 [s2211]\ncan: [back to search] [next >]",
     );
   });
 
@@ -101,7 +101,7 @@ describe("compact-shop", () => {
     ] as const;
     expect(shown(walk(...read))).toContain("page: features of s1734\na gift for friends ; soft lining inside\n");
     const back = walk(...read, ["click[< prev]", ITEM], ["click[reviews]", REVIEWS], ["click[< prev]", ITEM], ["click[< prev]", RESULTS]);
-    expect(shown(back)).toContain("[s1734] alder soft lining rain jacket $19 seen features ( soft lining ) reviews ( )\n[s2211] brisk hat");
+    expect(shown(back)).toContain("alder soft lining rain jacket $19 seen features ( soft lining ) reviews ( ) [s1734]\nbrisk hat");
   });
 
   it("says when an action led nowhere, and cuts long ones", () => {

@@ -1,6 +1,6 @@
 /**
  * The short prompt for small policies on WebShop pages (about 150 tokens a step): task, skill, what was searched for and done, the page in
- * few words. Products are (asin, title, price) lines, titles and long texts cut to the words that matter, options folded by group with
+ * few words. Products are (title, price, asin) lines, titles and long texts cut to the words that matter, options folded by group with
  * what the agent chose, prices in whole dollars. Whatever can be clicked stands in brackets, spelt as in the action. Nothing hidden is
  * used: the agent's memory is made of pages and of its own actions.
  */
@@ -80,9 +80,10 @@ class CompactShopEpisode implements Episode {
     }
   }
 
+  /** What is copied stands last: a causal model knows there what the whole line says. */
   #itemLine({ asin, title, price }: ShopItem): string {
     const seen = this.#reading.findings(asin) ? " seen" : "";
-    return `[${asin}] ${shortTitle(title, this.#reading.wanted)} ${shortPrice(price)}${seen}${this.#noted(asin)}`;
+    return `${shortTitle(title, this.#reading.wanted)} ${shortPrice(price)}${seen}${this.#noted(asin)} [${asin}]`;
   }
 
   /** ` features ( fast charging ) reviews ( )`: what was read of a product, and the words of the task that stood there. */

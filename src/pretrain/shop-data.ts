@@ -59,8 +59,8 @@ export const shopSource: Source = {
   about: "generated shops -> models/shop-tiny",
   defaults: {
     out: "models/shop-tiny",
-    // So many tokens that every word of the shop is one, and every product's number.
-    size: { ...DEFAULT_SIZE, vocabulary: 2048 },
+    // So many tokens that every word of the shop is one. Products' numbers are two: as one they are too many to learn to copy.
+    size: { ...DEFAULT_SIZE, vocabulary: 1536 },
     train: { ...DEFAULT_TRAIN, rows: 120_000 },
     games: 240,
     temperature: DEFAULT_REPORT.temperature,

@@ -46,9 +46,6 @@ export interface ShopRecords {
 const CHEAP = [5, 19] as const;
 const DEAR = [55, 95] as const;
 
-/** Products are numbered from 100. So few numbers that each can be one token of a small policy: what has to be copied is then one choice. */
-const NUMBERS = 512;
-
 /** A product before it has a number and a place in the shop. */
 interface Draft {
   readonly properties: readonly string[];
@@ -69,7 +66,7 @@ export function generateShop(seed: number): ShopRecords {
       familyOf(department, WORDS[department], rng).map((draft) => ({ department, thing, draft })),
     ),
   );
-  const numbers = rng.shuffle(Array.from({ length: NUMBERS }, (_, i) => 100 + i));
+  const numbers = rng.shuffle(Array.from({ length: 900 }, (_, i) => 100 + i));
   const placed = rng.shuffle(drafts).map(({ department, thing, draft }, i) => ({ department, thing, draft, asin: `S${numbers[i]}` }));
   const items = placed.map(({ department, thing, draft, asin }) => itemOf(department, thing, draft, asin, rng));
   const instructions = placed.map(({ thing, draft, asin }) => [asin, instructionOf(thing, draft, rng)] as const);

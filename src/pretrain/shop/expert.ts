@@ -5,6 +5,7 @@
  * another strategy it makes that mistake. Knows no engine and no hidden state.
  */
 
+import { shortPrice, shortTitle } from "../../agent/compact-shop.js";
 import type { ShopGroup, ShopItem, ShopPage } from "../../agent/shop-page.js";
 import { ShopReading, tellingWords } from "../../agent/shop-reading.js";
 import type { Observation } from "../../env/environment.js";
@@ -14,7 +15,7 @@ import { lowestPrice, readWish, type Wish } from "./wish.js";
 
 export interface Decision {
   readonly action: string;
-  /** The sub-goal in two to four words. */
+  /** The sub-goal in few words. */
   readonly think: string;
 }
 
@@ -95,14 +96,18 @@ export class ShopExpert {
   }
 
   #choose(items: readonly ShopItem[], number: number): Decision {
-    const open = ({ asin }: ShopItem, think: string): Decision => ({ action: `click[${asin}]`, think });
-    if (items.length > 0 && this.#rng.chance(this.#sloppiness)) return open(this.#rng.pick(items), "open one");
+    const open = ({ asin, title, price }: ShopItem, reason: string): Decision => ({
+      action: `click[${asin}]`,
+      // What tells it from the others on the page: the number is spelt out once the choice is made.
+      think: `${reason} ${shortTitle(title, new Set()).split(" ")[0]} ${shortPrice(price)}`,
+    });
+    if (items.length > 0 && this.#rng.chance(this.#sloppiness)) return open(this.#rng.pick(items), "any");
     const related = items.filter(({ title }) => this.#overlap(title) > 0);
     const unseen = related.filter(({ asin }) => !this.reading.findings(asin));
-    if (unseen[0] && FIRST_HIT.has(this.#strategy)) return open(unseen[0], "open the first");
+    if (unseen[0] && FIRST_HIT.has(this.#strategy)) return open(unseen[0], "the first");
     if (this.#strategy === "dearest" && unseen[0]) {
       const dearest = unseen.reduce((a, b) => (lowestPrice(b.price) > lowestPrice(a.price) ? b : a));
-      return open(dearest, "open the dearest");
+      return open(dearest, "the dearest");
     }
     const good = items.find(({ asin }) => this.#readsFeatures && this.#tells(asin));
     if (good) return open(good, "it has it");
@@ -111,7 +116,7 @@ export class ShopExpert {
       const best = this.#searchesOptions
         ? affordable[0]
         : affordable.reduce((a, b) => (this.#overlap(b.title) > this.#overlap(a.title) ? b : a));
-      return open(best, "open below limit");
+      return open(best, "below limit");
     }
     return number < MOST_PAGES && items.length > 0
       ? { action: NEXT, think: "next page" }
