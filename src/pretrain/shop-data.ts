@@ -61,7 +61,7 @@ export const shopSource: Source = {
     out: "models/shop-tiny",
     // So many tokens that every word of the shop is one. Products' numbers are two: as one they are too many to learn to copy.
     size: { ...DEFAULT_SIZE, vocabulary: 1536 },
-    train: { ...DEFAULT_TRAIN, rows: 120_000 },
+    train: DEFAULT_TRAIN,
     games: 240,
     temperature: DEFAULT_REPORT.temperature,
   },

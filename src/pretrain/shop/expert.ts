@@ -72,7 +72,7 @@ export class ShopExpert {
   /** What to do now: always something that is offered. */
   decide(): Decision {
     const { page } = this.reading;
-    if (this.#strategy === "browse" && page.kind !== "search") return this.#browse();
+    if (this.#strategy === "browse" && page.kind !== "search" && page.kind !== "other") return this.#browse();
     switch (page.kind) {
       case "results":
         return this.#choose(page.items, page.number);
@@ -149,11 +149,16 @@ export class ShopExpert {
     return { action: "click[buy now]", think: "buy it" };
   }
 
+  /** Turns pages, opens what comes first, reads about it, leaves it. */
   #browse(): Decision {
-    const actions = (this.#now.actions ?? []).filter(
-      (action) => action.startsWith("click[") && !/^click\[(?:buy now|back to search)\]$/.test(action),
-    );
-    return { action: this.#rng.pick(actions.length > 0 ? actions : ["click[back to search]"]), think: "look around" };
+    const { page } = this.reading;
+    const think = "look around";
+    if (page.kind === "results") {
+      const first = page.items[0];
+      return first && this.#rng.chance(0.4) ? { action: `click[${first.asin}]`, think } : { action: NEXT, think };
+    }
+    if (page.kind !== "item") return { ...PREVIOUS, think };
+    return { action: `click[${this.#rng.pick(["description", "features", "reviews", "< prev"])}]`, think };
   }
 
   /** Wanted words in a title; options are not told in titles. */
