@@ -224,7 +224,7 @@ export function reportMarkdown(report: BaseReport, facts: readonly string[], { t
     line(header.map(() => "---")),
     ...ARMS.map((arm) => line(row(arm))),
     "",
-    `Success with 95% Wilson intervals, ${options.games} games a row, ${perType} (columns: success by type), temperature ${options.temperature}, ` +
+    `Success with 95% Wilson intervals, ${arms.plain.success.n} games a row, ${perType} (columns: success by type), temperature ${options.temperature}, ` +
       `${options.maxSteps} steps, history ${options.historyLength}, one run. Inadmissible and malformed are shares of steps.`,
     "",
     `Skill writing (temperature ${options.writerTemperature}, from ${written.parsed.n} plain successes on training games): ` +
