@@ -18,6 +18,7 @@ import { benchTextworld, defaultGames, textworldReport } from "../bench/textworl
 import { missingPeer, Torch } from "../bench/torch.js";
 import { benchTrain } from "../bench/train.js";
 import { resolveThreads } from "../native.js";
+import { registerSkillCost } from "./bench-skill-cost.js";
 import { registerWebshop } from "./bench-webshop.js";
 import { numberFrom, wholeNumber } from "./options.js";
 
@@ -119,6 +120,7 @@ export function register(program: Command): void {
       const result = benchTextworld(options.games ?? defaultGames(), options.seconds);
       print(options.json ? JSON.stringify(result) : textworldReport(result));
     });
+  registerSkillCost(bench);
   registerWebshop(bench);
   bench
     .command("experts")

@@ -24,7 +24,7 @@ export async function loadOnnxPolicy(dir: string, options: OnnxLoadOptions = {})
     );
   }
   const { config, eosTokens } = await readModelConfig(dir);
-  const ort = await loadOrt();
+  const ort = loadOrt();
   try {
     const threads = options.threads === undefined ? {} : { intraOpNumThreads: options.threads };
     const session = await ort.InferenceSession.create(path, { ...threads, logSeverityLevel: 3 });

@@ -26,8 +26,11 @@ async function golden(name: string): Promise<Golden> {
   const expected = [...t.get("logprob")!];
   const lengths = [...t.get("lengths")!];
   const from = (list: readonly number[], size: (n: number) => number) => {
-    let at = 0;
-    return lengths.map((n) => list.slice(at, (at += size(n))));
+    let end = 0;
+    return lengths.map((n) => {
+      end += size(n);
+      return list.slice(end - size(n), end);
+    });
   };
   return {
     sequences: from(tokens, (n) => n),

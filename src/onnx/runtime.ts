@@ -19,7 +19,7 @@ function places(): string[] {
 }
 
 /** @throws SiriError ONNX_RUNTIME_MISSING, or ONNX_RUNTIME_BROKEN with what its loading said */
-export async function loadOrt(): Promise<Ort> {
+export function loadOrt(): Ort {
   for (const place of places()) {
     let path: string;
     try {
@@ -28,7 +28,7 @@ export async function loadOrt(): Promise<Ort> {
       continue;
     }
     try {
-      return ((await import(pathToFileURL(path).href)) as { readonly default: Ort }).default;
+      return createRequire(place)(path) as Ort;
     } catch (cause) {
       throw new SiriError("ONNX_RUNTIME_BROKEN", `${path} is installed but cannot be loaded: ${(cause as Error).message}`, { cause });
     }

@@ -54,7 +54,7 @@ class Objects {
   constructor(domain: Domain, objects: readonly TypedName[]) {
     const sorted = [...objects].sort((a, b) => (a.name < b.name ? -1 : 1));
     // Ids are slices of the problem's text; a copy of their own lets that text go.
-    this.ids = sorted.map(({ name }) => Buffer.from(name, "latin1").toString("latin1"));
+    this.ids = sorted.map(({ name }) => String.fromCharCode(...Array.from(name, (character) => character.charCodeAt(0))));
     const lines = sorted.map(({ type }) => domain.types.get(type));
     this.masks = [...domain.types.keys()].map((type) => Uint8Array.from(lines, (line) => (line?.has(type) ? 1 : 0)));
   }
