@@ -17,6 +17,7 @@ function isCurrent() {
 
 /** @throws SetupError */
 export function setUpOnnx() {
+  if (!existsSync(folder)) throw new SetupError("This is no clone of siri-rl: run `npm install onnxruntime-node` in your project instead.");
   if (isCurrent()) return;
   withSetupLock(root, () => {
     if (isCurrent()) return;
