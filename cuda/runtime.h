@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -54,6 +55,15 @@ class Device {
     return p;
   }
 
+  // Host memory for copies that run in the order of the stream; it lives as long as scratch does. Only what runs in that order too (host
+  // work) may touch it, or who has waited.
+  template <class T>
+  T* take_host(int64_t count) {
+    return static_cast<T*>(take_host_bytes(static_cast<size_t>(count) * sizeof(T)));
+  }
+  // Between device memory and memory of take_host, in the order of the stream, without a wait.
+  void copy(void* to, const void* from, size_t bytes);
+
   // Seconds that the device needs for what `work` launches, by its own clock (the emulator has none and returns 0).
   template <class Work>
   double seconds(const Work& work) {
@@ -64,11 +74,26 @@ class Device {
 
  private:
   void* take_bytes(size_t bytes);
+  void* take_host_bytes(size_t bytes);
   void begin_timing();
   double end_timing();
 
   struct Impl;
   std::unique_ptr<Impl> impl_;
+};
+
+// A host function between launches: runs after what was launched before, and what is launched next waits for it, while the caller goes
+// on launching. It must not use the device. The caller waits for its end at the latest when this goes away.
+class HostWork {
+ public:
+  HostWork(Device& device, std::function<void()> work);
+  ~HostWork();
+  // Waits until the function has run, not for what was launched after it. Throws what it threw, or an error of the work before it.
+  void finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace siri::SIRI_DEVICE

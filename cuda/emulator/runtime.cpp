@@ -1,6 +1,7 @@
 #include "runtime.h"
 
 #include <cstring>
+#include <exception>
 #include <vector>
 
 namespace siri::emulated {
@@ -8,6 +9,7 @@ namespace siri::emulated {
 struct Device::Impl {
   Stream stream;
   std::vector<void*> scratch;
+  std::vector<std::vector<std::byte>> host;
 };
 
 Device::Device(int) : impl_(std::make_unique<Impl>()) {}
@@ -65,9 +67,37 @@ void* Device::take_bytes(size_t bytes) {
 void Device::begin() {
   for (void* p : impl_->scratch) emulator::machine().release(p);
   impl_->scratch.clear();
+  impl_->host.clear();
+}
+
+// Bytes that are NaN as a float.
+void* Device::take_host_bytes(size_t bytes) { return impl_->host.emplace_back(bytes, std::byte{0xff}).data(); }
+
+void Device::copy(void* to, const void* from, size_t bytes) {
+  if (emulator::machine().find(from) != nullptr)
+    download(to, from, bytes);
+  else
+    upload(to, from, bytes);
 }
 
 void Device::begin_timing() {}
 double Device::end_timing() { return 0; }
+
+struct HostWork::State {
+  std::exception_ptr error;
+};
+
+HostWork::HostWork(Device&, std::function<void()> work) : state_(std::make_unique<State>()) {
+  try {
+    work();
+  } catch (...) {
+    state_->error = std::current_exception();
+  }
+}
+HostWork::~HostWork() = default;
+
+void HostWork::finish() {
+  if (state_->error) std::rethrow_exception(state_->error);
+}
 
 }  // namespace siri::emulated

@@ -1,6 +1,7 @@
 // Device on CUDA's runtime, which is linked in: the program needs no CUDA installed to load, only a driver to run.
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <vector>
 
 #include "gpu/driver.h"
@@ -13,6 +14,44 @@ constexpr size_t kStaging = size_t{8} << 20, kSegments = 4, kSegment = kStaging 
 constexpr size_t kAlignment = 256;
 
 std::string mebibytes(size_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
+
+void* pinned(size_t bytes) {
+  void* p = nullptr;
+  check(cudaMallocHost(&p, bytes), "cudaMallocHost");
+  return p;
+}
+
+// One buffer, and what did not fit into it since it was emptied.
+struct Scratch {
+  std::byte* buffer = nullptr;
+  size_t bytes = 0, taken = 0;
+  std::vector<void*> overflow;
+
+  template <class Get>
+  void* take(size_t wanted, const Get& get) {
+    const size_t size = (std::max<size_t>(wanted, 1) + kAlignment - 1) / kAlignment * kAlignment;
+    taken += size;
+    if (taken <= bytes) return buffer + taken - size;
+    overflow.push_back(get(size));
+    return overflow.back();
+  }
+
+  // Makes the buffer as large as what was taken.
+  template <class Get, class Wait, class Free>
+  void empty(const Get& get, const Wait& wait, const Free& free) {
+    if (!overflow.empty()) {
+      wait();
+      for (void* p : overflow) free(p);
+      overflow.clear();
+      if (buffer != nullptr) free(buffer);
+      buffer = nullptr;
+      bytes = 0;
+      buffer = static_cast<std::byte*>(get(taken));
+      bytes = taken;
+    }
+    taken = 0;
+  }
+};
 
 }  // namespace
 
@@ -32,16 +71,15 @@ struct Device::Impl {
   cudaEvent_t segment_done[kSegments] = {};
   size_t segment = 0, used = 0;
 
-  // One buffer, and what did not fit into it since begin().
-  std::byte* scratch = nullptr;
-  size_t scratch_bytes = 0, taken = 0;
-  std::vector<void*> overflow;
+  Scratch scratch, host;
 
   ~Impl() {
     if (stream.handle == nullptr) return;
     cudaStreamSynchronize(stream.handle);
-    for (void* p : overflow) cudaFree(p);
-    cudaFree(scratch);
+    for (void* p : scratch.overflow) cudaFree(p);
+    for (void* p : host.overflow) cudaFreeHost(p);
+    cudaFree(scratch.buffer);
+    cudaFreeHost(host.buffer);
     cudaFreeHost(staging);
     for (cudaEvent_t event : segment_done)
       if (event != nullptr) cudaEventDestroy(event);
@@ -135,28 +173,19 @@ void Device::download(void* host, const void* device, size_t bytes) {
 void Device::wait() { check(cudaStreamSynchronize(impl_->stream.handle), "the work before (cudaStreamSynchronize)"); }
 
 void* Device::take_bytes(size_t bytes) {
-  Impl& d = *impl_;
-  const size_t size = (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
-  d.taken += size;
-  if (d.taken <= d.scratch_bytes) return d.scratch + d.taken - size;
-  d.overflow.push_back(d.get(size));
-  return d.overflow.back();
+  return impl_->scratch.take(bytes, [&](size_t size) { return impl_->get(size); });
 }
+
+void* Device::take_host_bytes(size_t bytes) { return impl_->host.take(bytes, pinned); }
 
 // Work that is under way may use the scratch: what is launched next comes after it in the stream. Only growing waits.
 void Device::begin() {
-  Impl& d = *impl_;
-  if (!d.overflow.empty()) {
-    wait();
-    for (void* p : d.overflow) check(cudaFree(p), "cudaFree");
-    d.overflow.clear();
-    check(cudaFree(d.scratch), "cudaFree");
-    d.scratch = nullptr;
-    d.scratch_bytes = 0;
-    d.scratch = static_cast<std::byte*>(d.get(d.taken));
-    d.scratch_bytes = d.taken;
-  }
-  d.taken = 0;
+  impl_->scratch.empty([&](size_t size) { return impl_->get(size); }, [&] { wait(); }, [](void* p) { check(cudaFree(p), "cudaFree"); });
+  impl_->host.empty(pinned, [&] { wait(); }, [](void* p) { check(cudaFreeHost(p), "cudaFreeHost"); });
+}
+
+void Device::copy(void* to, const void* from, size_t bytes) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, impl_->stream.handle), "cudaMemcpy");
 }
 
 void Device::begin_timing() { check(cudaEventRecord(impl_->from, impl_->stream.handle), "cudaEventRecord"); }
@@ -167,6 +196,42 @@ double Device::end_timing() {
   float milliseconds = 0;
   check(cudaEventElapsedTime(&milliseconds, impl_->from, impl_->to), "cudaEventElapsedTime");
   return milliseconds * 1e-3;
+}
+
+struct HostWork::State {
+  std::function<void()> work;
+  std::exception_ptr error;
+  cudaEvent_t done = nullptr;
+
+  ~State() {
+    if (done != nullptr) cudaEventDestroy(done);
+  }
+};
+
+HostWork::HostWork(Device& device, std::function<void()> work) : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  s.work = std::move(work);
+  check(cudaEventCreateWithFlags(&s.done, cudaEventDisableTiming), "cudaEventCreate");
+  const cudaHostFn_t run = [](void* p) {
+    State& state = *static_cast<State*>(p);
+    try {
+      state.work();
+    } catch (...) {
+      state.error = std::current_exception();
+    }
+  };
+  check(cudaLaunchHostFunc(device.stream().handle, run, &s), "cudaLaunchHostFunc");
+  if (const cudaError_t status = cudaEventRecord(s.done, device.stream().handle); status != cudaSuccess) {
+    cudaStreamSynchronize(device.stream().handle);  // the function holds on to what goes away now
+    check(status, "cudaEventRecord");
+  }
+}
+
+HostWork::~HostWork() { cudaEventSynchronize(state_->done); }
+
+void HostWork::finish() {
+  check(cudaEventSynchronize(state_->done), "the work before (cudaEventSynchronize)");
+  if (state_->error) std::rethrow_exception(state_->error);
 }
 
 }  // namespace siri::cuda
