@@ -60,6 +60,8 @@ export const GOAL: Goal = {
   weight: 1,
 };
 
+const positions = (holds: (item: Product) => boolean): number[] => PRODUCTS.flatMap((item, i) => (holds(item) ? [i] : []));
+
 export const CATALOGUE: Catalogue = {
   length: PRODUCTS.length,
   product: (index) => PRODUCTS[index]!,
@@ -73,6 +75,8 @@ export const CATALOGUE: Catalogue = {
       words.some((word) => title.split(" ").includes(word) || asin.toLowerCase() === word) ? [i] : [],
     ).slice(0, limit);
   },
+  inCategory: (category) => positions((item) => item.category === category),
+  withQuery: (query) => positions((item) => item.query === query),
 };
 
 /** Scores 1 for the goal's product, otherwise 0.25. */

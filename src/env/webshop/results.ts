@@ -18,15 +18,10 @@ const NOTHING: readonly number[] = [];
 /**
  * Special first words: `<r>` is 50 products at random, other ones at every look (all of them in a smaller shop); `<c>` the products of the
  * category that the second word names; `<q>` those whose own query is the rest of the words. `<a>`, which stops the original, finds
- * nothing. The categories and queries are collected from the whole catalogue when one of these words is first used.
+ * nothing.
  */
 export function resultFinder(catalogue: Catalogue): FindResults {
   const lists = boundedCache<string, readonly number[]>(KEPT_QUERIES);
-  let collected: { readonly categories: Map<string, number[]>; readonly queries: Map<string, number[]> } | undefined;
-  const collection = () => {
-    collected ??= collect(catalogue);
-    return collected;
-  };
   return (keywords, random) => {
     switch (keywords[0]) {
       case "<r>":
@@ -34,29 +29,13 @@ export function resultFinder(catalogue: Catalogue): FindResults {
       case "<a>":
         return NOTHING;
       case "<c>":
-        return collection().categories.get(strip(keywords[1] ?? "")) ?? NOTHING;
+        return catalogue.inCategory(strip(keywords[1] ?? ""));
       case "<q>":
-        return collection().queries.get(strip(keywords.slice(1).join(" "))) ?? NOTHING;
+        return catalogue.withQuery(strip(keywords.slice(1).join(" ")));
       default: {
         const query = keywords.join(" ");
         return lists.get(query, () => catalogue.search(query, SEARCH_LIMIT));
       }
     }
   };
-}
-
-function collect(catalogue: Catalogue) {
-  const categories = new Map<string, number[]>();
-  const queries = new Map<string, number[]>();
-  const add = (lists: Map<string, number[]>, key: string, position: number) => {
-    const list = lists.get(key);
-    if (list) list.push(position);
-    else lists.set(key, [position]);
-  };
-  for (let position = 0; position < catalogue.length; position++) {
-    const { category, query } = catalogue.product(position);
-    add(categories, category, position);
-    add(queries, query, position);
-  }
-  return { categories, queries };
 }

@@ -154,6 +154,8 @@ describe("special words", () => {
       product: (index) => product(`B${index}`),
       find: () => undefined,
       search: () => [],
+      inCategory: () => [],
+      withQuery: () => [],
     };
     const random = new PythonRandom(233);
     const shop = new TextShop({ ...tinyWorld(), catalogue, find: resultFinder(catalogue) }, { mode: "text", random: () => random });

@@ -53,6 +53,9 @@ export interface Catalogue {
   find(asin: string): number | undefined;
   /** Positions of at most `limit` (50) products by BM25, best first, ties by ASIN bytes ascending. */
   search(query: string, limit?: number): readonly number[];
+  /** Positions of the products of a category, and of those whose own query this is; ascending. */
+  inCategory(category: string): readonly number[];
+  withQuery(query: string): readonly number[];
 }
 
 /** The entry of items_ins_v2.json that synthetic goals of a product are made from. */

@@ -224,6 +224,16 @@ describe("a catalogue on the disk", () => {
         expect(many.search(text)).toEqual(expected);
       }
     }
+    const bearing = (of: "category" | "query", name: string) =>
+      Array.from({ length: 1500 }, (_, i) => i).filter((i) => memory.product(i)[of] === name);
+    for (const index of [0, 7, 1499]) {
+      const { category, query } = memory.product(index);
+      for (const stock of [memory, disk, many]) {
+        expect(stock.inCategory(category)).toEqual(bearing("category", category));
+        expect(stock.withQuery(query)).toEqual(bearing("query", query));
+        expect(stock.inCategory(`${category}s`)).toEqual([]);
+      }
+    }
     for (const index of [-1, 1500, 0.5, Number.NaN]) expect(() => disk.product(index)).toThrow(/there is no product/);
     for (const asin of ["", "B", "B000000000000", "\0"]) expect(disk.find(asin)).toBeUndefined();
     expect(disk.search("")).toEqual([]);

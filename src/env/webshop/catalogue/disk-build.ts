@@ -16,6 +16,7 @@ import type { DataFiles } from "./data-files.js";
 import { IndexFileWriter } from "./index-file.js";
 import { indexedText } from "./indexed-text.js";
 import { type Listing, readListings } from "./listings.js";
+import { NameGathering } from "./names.js";
 import type { Problems } from "./problems.js";
 import { encodeInstruction, encodeProduct } from "./record.js";
 import { ranksOf } from "./stock.js";
@@ -72,6 +73,8 @@ class Gathering {
   private readonly instructionEnds = new Column();
   private readonly prices = new Column();
   private readonly combinations = new Column();
+  private readonly categories = new NameGathering();
+  private readonly queries = new NameGathering();
 
   constructor(
     private readonly file: IndexFileWriter,
@@ -89,6 +92,8 @@ class Gathering {
     this.prices.add(product.pricing[0]!);
     this.prices.add(product.pricing[1] ?? Number.NaN);
     this.combinations.add(combinationsOf(product));
+    this.categories.add(product.category);
+    this.queries.add(product.query);
     this.lengths.add(this.segment.add(position, indexedText(product)));
     if (this.segment.size >= this.segmentPairs) this.spill();
   }
@@ -111,6 +116,14 @@ class Gathering {
     file.table("instruction ends", this.instructionEnds.finish());
     file.table("prices", this.prices.finish());
     file.table("combinations", this.combinations.finish());
+    for (const [kind, gathering] of [
+      ["category", this.categories],
+      ["query", this.queries],
+    ] as const) {
+      const { names, numbers } = gathering.finish();
+      file.table(`${kind} names`, Buffer.from(JSON.stringify(names)));
+      file.table(`${kind} of`, numbers);
+    }
     file.table("lengths", this.lengths.finish());
     file.table("ranks", ranksOf(this.asins));
     const asins = this.asins.map((asin) => Buffer.from(asin));

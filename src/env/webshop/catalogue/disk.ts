@@ -5,6 +5,7 @@ import type { ByteSource } from "../search/bytes.js";
 import { SearchIndex } from "../search/search-index.js";
 import type { HumanInstruction } from "../types.js";
 import { IndexFile } from "./index-file.js";
+import { bearersOf } from "./names.js";
 import { decodeInstruction, decodeProduct } from "./record.js";
 import { SEARCH_LIMIT, type ShopStock, unknownProduct } from "./stock.js";
 
@@ -19,6 +20,8 @@ const aboutSchema = z.strictObject({
     first: z.array(z.strictObject({ file: z.string(), record: count, asin: z.string().exactOptional(), what: z.string() })),
   }),
 });
+
+const namesSchema = z.array(z.string());
 
 export type DiskIndexAbout = z.infer<typeof aboutSchema>;
 
@@ -104,12 +107,19 @@ function stockOf(file: IndexFile): DiskStock {
     if (!(Number.isInteger(position) && position >= 0 && position < length)) throw unknownProduct(position, length);
     return position;
   };
+  const bearers = (kind: "category" | "query") =>
+    bearersOf(() => ({
+      names: namesSchema.parse(JSON.parse(Buffer.from(file.table(`${kind} names`)).toString())),
+      numbers: new Uint32Array(file.table(`${kind} of`)),
+    }));
   return {
     about,
     length,
     product: (position) => products.get(checked(position), () => decodeProduct(productBytes(position))),
     find,
     search: (query, limit = SEARCH_LIMIT) => index.search(query, limit).map(({ document }) => document),
+    inCategory: bearers("category"),
+    withQuery: bearers("query"),
     asin(position) {
       const start = checked(position) * width;
       const end = asins.indexOf(0, start);

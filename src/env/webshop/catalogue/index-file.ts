@@ -17,7 +17,7 @@ import { type ByteSource, sectionOf } from "../search/bytes.js";
 import { PAGE, PagedFile, PagedSink, readFully } from "./paged-file.js";
 
 const MAGIC = "SIRISHOP";
-const VERSION = 1;
+const VERSION = 2;
 const HEADER_BYTES = 64;
 
 const contentsSchema = z.strictObject({

@@ -4,6 +4,7 @@ import { indexTexts } from "../search/search-index.js";
 import type { HumanInstruction, Product } from "../types.js";
 import { indexedText } from "./indexed-text.js";
 import type { Listing } from "./listings.js";
+import { bearersOf, NameGathering } from "./names.js";
 import { Problems } from "./problems.js";
 import { ranksOf, SEARCH_LIMIT, type ShopStock, unknownProduct } from "./stock.js";
 
@@ -28,11 +29,19 @@ export function memoryStock(listings: readonly Listing[], options: MemoryStockOp
     return listing;
   };
   const product = (position: number): Product => at(position).product;
+  const bearers = (nameOf: (product: Product) => string) =>
+    bearersOf(() => {
+      const names = new NameGathering();
+      for (const { product } of listings) names.add(nameOf(product));
+      return names.finish();
+    });
   return {
     length: listings.length,
     product,
     find: (asin) => positions.get(asin),
     search: (query, limit = SEARCH_LIMIT) => index.search(query, limit).map(({ document }) => document),
+    inCategory: bearers(({ category }) => category),
+    withQuery: bearers(({ query }) => query),
     asin: (position) => product(position).asin,
     pricing: (position) => product(position).pricing,
     combinations: (position) => combinationsOf(product(position)),

@@ -110,7 +110,7 @@ async function openOnDisk(files: DataFiles, limit: number | undefined, problems:
   }
   throw new SiriError(
     "WEBSHOP_INDEX",
-    `the catalogue index can be written neither to ${refusals.join(" nor to ")}; give a cache folder that can be written, with about half the size of '${files.items}' free`,
+    `the catalogue index can be written neither to ${refusals.join(" nor to ")}; give a cache folder that can be written, with about two thirds of the size of '${files.items}' free`,
   );
 }
 
