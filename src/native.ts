@@ -1,13 +1,12 @@
 /**
- * The only file that loads the compiled addon, and the types of what it exports. Arguments are checked by the callers in
- * policy/ and kernels.ts; here is no logic but finding the file.
+ * What the compiled addon exports, as types, and the one instance of it per thread. Arguments are checked by the callers in policy/ and
+ * kernels.ts; how the file is found and tried is in native/.
  */
-import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { existsSync } from "node:fs";
 import { SiriError } from "./errors.js";
+import { type LoadedBinary, loadBinary } from "./native/load.js";
+
+export { packageRoot } from "./native/places.js";
 
 /** Rows as flat arrays; offsets has one entry more than there are rows. */
 export interface NativeRows {
@@ -205,38 +204,21 @@ export interface NativeAddon {
   readonly Engine: new (config: NativeConfig, options: NativeEngineOptions) => NativeEngine;
 }
 
-let loaded: NativeAddon | undefined;
+let loaded: LoadedBinary | undefined;
 
-/** The package's root: the nearest folder above this file that holds a package.json. */
-export function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "package.json")) && dirname(folder) !== folder) folder = dirname(folder);
-  return folder;
+/** The file that the addon is from, why that one, and what was passed over; loads it when that has not been done. @throws as native() */
+export function nativeBinary(): LoadedBinary {
+  loaded ??= loadBinary();
+  return loaded;
 }
 
 /**
- * Loads the addon once per thread: from the path in SIRI_NATIVE when that is set, else build/Release/siri.node of the package.
- * Throws SIRI_NATIVE with every place tried and why it failed.
+ * The addon, loaded once per thread: from the path in SIRI_NATIVE when that is set, else from the build of this package, else from the
+ * platform package that npm installed.
+ * @throws SiriError SIRI_NATIVE with every place tried and why it failed
  */
 export function native(): NativeAddon {
-  if (loaded) return loaded;
-  const override = process.env.SIRI_NATIVE;
-  const places = override ? [override] : [join(packageRoot(), "build", "Release", "siri.node")];
-  const load = createRequire(import.meta.url);
-  const failures: string[] = [];
-  for (const place of places) {
-    try {
-      loaded = load(place) as NativeAddon;
-      return loaded;
-    } catch (error) {
-      const reason = existsSync(place) ? String(error instanceof Error ? error.message : error).split("\n")[0] : "no such file";
-      failures.push(`  ${place}: ${reason}`);
-    }
-  }
-  throw new SiriError(
-    "SIRI_NATIVE",
-    `cannot load the compiled engine. Tried:\n${failures.join("\n")}\nBuild it with: npm run build${override ? " (or unset SIRI_NATIVE)" : ""}`,
-  );
+  return nativeBinary().addon as NativeAddon;
 }
 
 /** Threads of an engine: the option, else SIRI_THREADS, else the number of available cores. */
