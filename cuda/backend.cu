@@ -8,7 +8,7 @@ namespace {
 
 class DeviceBackend final : public Unfinished {
  public:
-  explicit DeviceBackend(int index) : device_(index) {}
+  DeviceBackend(int index, cpu::Compute compute) : device_(index), bfloat16_(compute == cpu::Compute::kBfloat16), rounded_(device_) {}
 
   const char* name() const override { return SIRI_DEVICE_NAME; }
 
@@ -17,7 +17,11 @@ class DeviceBackend final : public Unfinished {
   void upload(void* device, const void* host, size_t bytes) override { device_.upload(device, host, bytes); }
   void download(void* host, const void* device, size_t bytes) override { device_.download(host, device, bytes); }
   void zero(void* device, size_t bytes) override { device_.zero(device, bytes); }
-  void weights_changed() override {}
+  // One copy serves both directions.
+  size_t packed_bytes(int64_t rows, int64_t columns, bool backward) const override {
+    return bfloat16_ && !backward ? RoundedWeights::bytes(rows, columns) : 0;
+  }
+  void weights_changed() override { rounded_.stale(); }
 
   void embed(const int32_t* tokens, int64_t n, const float* table, int64_t width, float* x) override {
     device_.begin();
@@ -55,6 +59,26 @@ class DeviceBackend final : public Unfinished {
     SIRI_DEVICE::rms_norm_backward(device_, dy, dy_stride, x, x_stride, weight, rstd, rows, width, dx, dx_stride, accumulate, dweight);
   }
 
+  void linear(const float* x, int64_t x_stride, const float* weight, const float* bias, const float* residual, int64_t n, int64_t in,
+              int64_t out, float* y, int64_t y_stride) override {
+    device_.begin();
+    with_weight(weight, out, in,
+                [&](const auto& w) { SIRI_DEVICE::linear(device_, x, x_stride, w, bias, residual, n, in, out, y, y_stride); });
+  }
+  void linear_backward_input(const float* dy, int64_t dy_stride, const float* weight, int64_t n, int64_t in, int64_t out, float* dx,
+                             int64_t dx_stride, bool accumulate) override {
+    device_.begin();
+    with_weight(weight, out, in, [&](const auto& w) {
+      SIRI_DEVICE::linear_backward_input(device_, dy, dy_stride, w, n, in, out, dx, dx_stride, accumulate);
+    });
+  }
+  void linear_backward_weight(const float* dy, int64_t dy_stride, const float* x, int64_t x_stride, int64_t n, int64_t in, int64_t out,
+                              float* dweight, float* dbias) override {
+    device_.begin();
+    const auto run = bfloat16_ ? SIRI_DEVICE::linear_backward_weight<bf16> : SIRI_DEVICE::linear_backward_weight<float>;
+    run(device_, dy, dy_stride, x, x_stride, n, in, out, dweight, dbias);
+  }
+
   void swiglu(const float* gate_up, int64_t rows, int64_t width, float* h) override {
     device_.begin();
     SIRI_DEVICE::swiglu(device_, gate_up, rows, width, h);
@@ -74,11 +98,22 @@ class DeviceBackend final : public Unfinished {
   }
 
  private:
+  // work(weight [rows, width] as the operand of products).
+  template <class Work>
+  void with_weight(const float* weight, int64_t rows, int64_t width, const Work& work) {
+    if (bfloat16_)
+      work(rounded_.get(weight, rows, width));
+    else
+      work(Rows<float>{weight, width});
+  }
+
   Device device_;
+  bool bfloat16_;
+  RoundedWeights rounded_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_backend(int index, cpu::Compute) { return std::make_unique<DeviceBackend>(index); }
+std::unique_ptr<Backend> make_backend(int index, cpu::Compute compute) { return std::make_unique<DeviceBackend>(index, compute); }
 
 }  // namespace siri::SIRI_DEVICE

@@ -4,6 +4,7 @@
 #pragma once
 #include "backend.h"
 #include "cpu/gigpo.h"
+#include "gemm.h"
 #include "runtime.h"
 
 namespace siri::SIRI_DEVICE {
@@ -29,6 +30,17 @@ void rms_norm(Device& device, const T* x, int64_t x_stride, const float* weight,
 template <class T>
 void rms_norm_backward(Device& device, const T* dy, int64_t dy_stride, const T* x, int64_t x_stride, const float* weight, const float* rstd,
                        int64_t rows, int64_t width, T* dx, int64_t dx_stride, bool accumulate, float* dweight);
+
+// linear.cu. T: what the operands of the products are, float or bf16 (of RoundedWeights).
+template <class T>
+void linear(Device& device, const float* x, int64_t x_stride, const Rows<T>& weight, const float* bias, const float* residual, int64_t n,
+            int64_t in, int64_t out, float* y, int64_t y_stride);
+template <class T>
+void linear_backward_input(Device& device, const float* dy, int64_t dy_stride, const Rows<T>& weight, int64_t n, int64_t in, int64_t out,
+                           float* dx, int64_t dx_stride, bool accumulate);
+template <class T>
+void linear_backward_weight(Device& device, const float* dy, int64_t dy_stride, const float* x, int64_t x_stride, int64_t n, int64_t in,
+                            int64_t out, float* dweight, float* dbias);
 
 // swiglu.cu
 template <class T>

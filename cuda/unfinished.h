@@ -9,15 +9,6 @@ namespace siri {
 
 class Unfinished : public Backend {
  public:
-  void linear(const float*, int64_t, const float*, const float*, const float*, int64_t, int64_t, int64_t, float*, int64_t) override {
-    missing("linear");
-  }
-  void linear_backward_input(const float*, int64_t, const float*, int64_t, int64_t, int64_t, float*, int64_t, bool) override {
-    missing("linear_backward_input");
-  }
-  void linear_backward_weight(const float*, int64_t, const float*, int64_t, int64_t, int64_t, int64_t, float*, float*) override {
-    missing("linear_backward_weight");
-  }
   void rope(float*, int64_t, int64_t, int64_t, int64_t, const int32_t*, const float*, const float*, bool) override { missing("rope"); }
   void attention(const float*, int64_t, const AttentionSegment*, int64_t, AttentionShape, float*, int64_t, float*) override {
     missing("attention");

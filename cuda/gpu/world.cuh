@@ -13,6 +13,7 @@
 
 #define SIRI_DEVICE cuda
 #define SIRI_DEVICE_NAME "cuda"
+#define SIRI_UNROLL _Pragma("unroll")
 
 namespace siri::cuda {
 
