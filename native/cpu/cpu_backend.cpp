@@ -1,12 +1,11 @@
 #include "cpu/cpu_backend.h"
 
-#include <sys/mman.h>
-
 #include <cstring>
 #include <map>
 #include <string>
 
 #include "core/error.h"
+#include "core/system.h"
 #include "core/threads.h"
 #include "cpu/gemm.h"
 #include "cpu/head.h"
@@ -21,7 +20,7 @@ class CpuBackend final : public Backend {
   CpuBackend(int threads, const char* isa, cpu::Compute compute)
       : pool_(threads), kernels_(cpu::kernels(isa && *isa ? isa : nullptr, compute)) {}
   ~CpuBackend() override {
-    for (const auto& [p, bytes] : regions_) munmap(p, bytes);
+    for (const auto& [p, bytes] : regions_) give_pages_back(p, bytes);
   }
 
   const char* name() const override { return kernels_.isa; }
@@ -29,19 +28,16 @@ class CpuBackend final : public Backend {
   // Fresh pages of the system: zeroed, and without cost until they are touched.
   void* allocate(size_t bytes) override {
     const size_t length = bytes > 0 ? bytes : 1;
-    void* p = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
+    void* p = take_pages(length);
+    if (!p)
       throw MemoryError("cannot get " + std::to_string(length >> 20) + " MiB (" + std::to_string(length) +
                         " bytes) of memory; lower maxBatchTokens or kvCacheMiB, or use a smaller model");
-#ifdef MADV_HUGEPAGE
-    madvise(p, length, MADV_HUGEPAGE);
-#endif
     regions_[p] = length;
     return p;
   }
   void release(void* p) override {
     const auto it = regions_.find(p);
-    munmap(p, it->second);
+    give_pages_back(p, it->second);
     regions_.erase(it);
   }
   void upload(void* device, const void* host, size_t bytes) override { std::memcpy(device, host, bytes); }

@@ -4,6 +4,9 @@
 #include <string>
 
 #include "core/error.h"
+#if defined(__x86_64__) || defined(__i386__)
+#include "cpu/x86_features.h"
+#endif
 
 namespace siri::cpu {
 
@@ -35,21 +38,22 @@ struct Candidate {
 };
 
 #if defined(__x86_64__) || defined(__i386__)
+const X86Features machine = x86_features();
 const char* missing_avx512() {
-  if (!__builtin_cpu_supports("avx512f")) return "avx512f";
-  if (!__builtin_cpu_supports("avx512vl")) return "avx512vl";
-  if (!__builtin_cpu_supports("avx512bw")) return "avx512bw";
-  if (!__builtin_cpu_supports("avx512dq")) return "avx512dq";
-  if (!__builtin_cpu_supports("fma")) return "fma";
+  if (!machine.avx512f) return "avx512f";
+  if (!machine.avx512vl) return "avx512vl";
+  if (!machine.avx512bw) return "avx512bw";
+  if (!machine.avx512dq) return "avx512dq";
+  if (!machine.fma) return "fma";
   return nullptr;
 }
 const char* missing_avx512bf16() {
   if (const char* missing = missing_avx512()) return missing;
-  return __builtin_cpu_supports("avx512bf16") ? nullptr : "avx512bf16";
+  return machine.avx512bf16 ? nullptr : "avx512bf16";
 }
 const char* missing_avx2() {
-  if (!__builtin_cpu_supports("avx2")) return "avx2";
-  if (!__builtin_cpu_supports("fma")) return "fma";
+  if (!machine.avx2) return "avx2";
+  if (!machine.fma) return "fma";
   return nullptr;
 }
 #else

@@ -1,7 +1,5 @@
 #include "model/tensor_file.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -9,6 +7,7 @@
 #include <memory>
 
 #include "core/error.h"
+#include "core/system.h"
 
 namespace siri {
 namespace {
@@ -56,7 +55,7 @@ uint16_t to_float16(float x) {
 
 void write_tensor_file(Backend& backend, const Weights& weights, const std::string& path, const std::string& header,
                        const std::vector<FileTensor>& tensors, FileType type) {
-  std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "wb"));
+  std::unique_ptr<std::FILE, Close> file(open_file(path, "wb"));
   if (!file) fail(path, "create");
   const auto write = [&](const void* data, size_t bytes) {
     if (std::fwrite(data, 1, bytes, file.get()) != bytes) fail(path, "write");
@@ -84,7 +83,7 @@ void write_tensor_file(Backend& backend, const Weights& weights, const std::stri
       write(rounded.data(), static_cast<size_t>(n) * sizeof(uint16_t));
     }
   }
-  if (std::fflush(file.get()) != 0 || fsync(fileno(file.get())) != 0) fail(path, "sync");
+  if (!sync_file(file.get())) fail(path, "sync");
 }
 
 }  // namespace siri

@@ -4,11 +4,11 @@
 
 #include <chrono>
 #include <cmath>
-#include <ctime>
 #include <thread>
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "core/system.h"
 #include "cpu/cpu_backend.h"
 #include "node/arguments.h"
 #include "node/register.h"
@@ -17,12 +17,6 @@ namespace siri::node {
 namespace {
 
 constexpr int64_t kHeadDim = 32, kKvShare = 4;  // query heads to a key head: the reference shape's
-
-double process_seconds() {
-  timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
 
 // The yardstick of bench:check: about a millisecond of multiply-adds in the first-level cache and of loads from the second. Not part
 // of the engine, and never to be changed: recorded ratios mean nothing across a change of it.
