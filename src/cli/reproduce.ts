@@ -172,12 +172,12 @@ function quoted(text: string): string {
   return /^[\w.=/:@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** The commit of this clone, with a note when files differ from it; "unknown" outside of one. */
+/** The commit of this clone, with a note when files but the results differ from it; "unknown" outside of one. */
 function commit(): string {
   const git = (...args: string[]) =>
     execFileSync("git", args, { cwd: PACKAGE_ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
   try {
-    const changed = git("status", "--porcelain", "--untracked-files=no") !== "";
+    const changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)docs/results") !== "";
     return git("rev-parse", "--short=12", "HEAD") + (changed ? " with local changes" : "");
   } catch {
     return "unknown";

@@ -1,6 +1,7 @@
 /** The source `shop`: generated shops, none of them the one that results are reported on, from nothing, into the folder that is shipped. */
 import { compactShop } from "../agent/compact-shop.js";
 import shop, { goalsByDepartment, openShop } from "../env/shop/index.js";
+import { DEPARTMENTS } from "../env/shop/words.js";
 import { ShopEnvironment } from "../env/webshop/module.js";
 import { DEFAULT_SIZE } from "./base.js";
 import { baseReport, DEFAULT_REPORT, type Heading, reportMarkdown } from "./report.js";
@@ -13,6 +14,7 @@ import { DEFAULT_TRAIN } from "./train.js";
 export const SHOP_DATA: ShopDataSettings = {
   seed: 0,
   curriculum: SHOP_CURRICULUM,
+  departments: DEPARTMENTS,
   mix: { plain: 0.36, right: 0.33, bad: 0.08, irrelevant: 0.09, writing: 0.14 },
   habits: { beauty: 0.1, electronics: 0.1, fashion: 0.2, garden: 0.1, grocery: 0.15 },
   sloppiness: 0.2,
@@ -21,6 +23,7 @@ export const SHOP_DATA: ShopDataSettings = {
   historyLength: 2,
   maxSteps: 15,
   shuffleBuffer: 4096,
+  disguiseFrom: 0,
 };
 
 const HEADING: Heading = {

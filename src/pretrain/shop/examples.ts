@@ -6,17 +6,20 @@
 import type { AgentTemplate, SkillText } from "../../agent/agent.js";
 import { skillLine } from "../../agent/skills.js";
 import { Rng } from "../../env/household/rng.js";
-import { DEPARTMENTS, type Department } from "../../env/shop/words.js";
+import type { Department } from "../../env/shop/words.js";
 import { drawKind, type Mix, shuffled } from "../stream.js";
 import type { Example } from "../train.js";
 import { type Curriculum, drawMistake, drawStrategy, type Habits } from "./curriculum.js";
 import { type Demonstration, demonstrate, type ShopPlay } from "./demonstrate.js";
+import { type DisguiseOptions, disguise } from "./disguise.js";
 import { irrelevantSkill, skillFor } from "./skills.js";
 import type { Strategy } from "./strategies.js";
 
 export interface ShopDataSettings {
   readonly seed: number;
   readonly curriculum: Curriculum;
+  /** Departments of the episodes, over and over. */
+  readonly departments: readonly Department[];
   readonly mix: Mix;
   readonly habits: Habits;
   /** Probability that a habit episode opens any product instead of the best candidate. */
@@ -29,6 +32,10 @@ export interface ShopDataSettings {
   readonly maxSteps: number;
   /** Examples are drawn from a buffer of this many, so that a batch does not come from one episode. */
   readonly shuffleBuffer: number;
+  /** For catalogues that are too small to learn from as they are. How many words of an episode are renamed is drawn for each. */
+  readonly disguise?: DisguiseOptions;
+  /** First episode that wears it: what a page is and what to do on it is learnt sooner under real names, copying only under others. */
+  readonly disguiseFrom: number;
 }
 
 /** The task of an episode of the stream, started. */
@@ -48,7 +55,7 @@ export function episodeExamples(
 ): readonly Example[] {
   const { curriculum } = settings;
   const rng = new Rng(settings.seed, `shop episode ${episode}`);
-  const department = DEPARTMENTS[episode % DEPARTMENTS.length]!;
+  const department = settings.departments[episode % settings.departments.length]!;
   const kind = drawKind(settings.mix, rng);
   const play = source(episode, department, rng);
   const strategy: Strategy =
@@ -67,8 +74,21 @@ export function episodeExamples(
     noise: strategy === "right" ? settings.noise.right : settings.noise.other,
     maxSteps: settings.maxSteps,
   });
-  if (kind !== "writing") return stepExamples(template, demonstration, skills, settings.historyLength);
-  return demonstration.success ? [writingExample(template, curriculum, department, demonstration, rng)] : [];
+  const examples =
+    kind !== "writing"
+      ? stepExamples(template, demonstration, skills, settings.historyLength)
+      : demonstration.success
+        ? [writingExample(template, curriculum, department, demonstration, rng)]
+        : [];
+  return settings.disguise && episode >= settings.disguiseFrom ? disguised(examples, settings.disguise, rng) : examples;
+}
+
+function disguised(examples: readonly Example[], options: DisguiseOptions, rng: Rng): readonly Example[] {
+  const rename = disguise(options, rng.next(), rng);
+  return examples.map(({ prompt, reply }) => ({
+    prompt: prompt.map(({ role, content }) => ({ role, content: rename(content) })),
+    reply: rename(reply),
+  }));
 }
 
 function shownSkills(

@@ -152,4 +152,30 @@ describe("the example stream", () => {
       }
     }
   });
+
+  it("wears a disguise from the episode on that is named: other words, the same page", () => {
+    const words = Array.from(
+      { length: 800 },
+      (_, i) => `q${"abcdefghij"[Math.floor(i / 100)]}${"abcdefghij"[Math.floor(i / 10) % 10]}${"abcdefghij"[i % 10]}`,
+    );
+    const disguise = { words, numbers: [], kept: new Set(["search", "click", "page", "item", "results"]) };
+    const settings = only({ right: 1 }, { disguise, disguiseFrom: 20 });
+    const shape = (rows: readonly Example[]) => rows.map((row) => `${text(row)} ${row.reply}`.replace(/\p{L}+/gu, "w"));
+    let renamed = 0;
+    for (let i = 10; i < 30; i++) {
+      const rows = episode(settings, i);
+      const plain = episode(only({ right: 1 }), i);
+      if (i < 20) {
+        expect(rows).toEqual(plain);
+        continue;
+      }
+      expect(shape(rows)).toEqual(shape(plain));
+      for (const row of rows) {
+        if (/\bq[a-j]{3}\b/.test(row.reply)) renamed++;
+        const clicked = /click\[(.*)\]/.exec(row.reply)?.[1];
+        if (clicked !== undefined) expect(text(row)).toContain(`[${clicked}]`);
+      }
+    }
+    expect(renamed).toBeGreaterThan(10);
+  });
 });

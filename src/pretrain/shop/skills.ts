@@ -56,6 +56,13 @@ export function irrelevantSkill(curriculum: Curriculum, department: Department, 
   return skillFor(curriculum, rng.pick(DEPARTMENTS.filter((other) => other !== department)), rng);
 }
 
+/** Every word that a skill of this curriculum may have, lower case. */
+export function skillWords(curriculum: Curriculum): readonly string[] {
+  const texts = [TITLES, CONDITIONS, WRONG].flatMap((table) => Object.values<string | readonly string[]>(table).flat());
+  const procedures = Object.values(curriculum).flatMap(({ right }) => right);
+  return [...texts, ...procedures].join(" ").match(/\p{L}+/gu) ?? [];
+}
+
 export function lessonsOf(curriculum: Curriculum): Lessons {
   return {
     types: Object.fromEntries(DEPARTMENTS.map((department) => [department, department])),
