@@ -1,6 +1,7 @@
 // The operations of ops.h in bfloat16, and the advantages over ragged groups with their tokens.
 #include "check/check_device.h"
 #include "check/device_array.h"
+#include "check/families.h"
 #include "ops.h"
 #include "reference/adamw.h"
 #include "reference/embedding.h"
@@ -263,6 +264,7 @@ void check_kernels(Check& check) {
       for (int longest : {1, 3, 31, 33, 70}) advantages(check, device, 4, longest, normalisation, statistics, longest != 3);
       advantages(check, device, 1, 0, normalisation, statistics, false);
     }
+  check_products(check, device);
   check.set_wait([] {});
 }
 

@@ -117,6 +117,35 @@ Result advantages(Device& device) {
   return {plain(step_return.host()), plain(episode.host()), plain(step.host()), plain(advantage.host()), token.host()};
 }
 
+// A product of any form with several tiles and several pieces of the depth, y odd or even: its elements move one by one or in pairs.
+template <class T, class... How>
+Result product(Device& device, Form form, int64_t rows, int64_t columns, int64_t depth, int64_t chunk, How... how) {
+  Random random(11, static_cast<uint64_t>(columns));
+  const bool wide = form == Form::kWeight, tall = form == Form::kForward;
+  const int64_t a_width = wide ? rows : depth, b_width = tall ? depth : columns;
+  const Array<float> a(device, random.normals(rows * depth)), b(device, random.normals(columns * depth)),
+      bias(device, random.normals(columns)), y(device, random.normals(rows * columns));
+  device.begin();
+  Gemm<T> g{form, {}, {}, rows, columns, depth, chunk, bias.data(), y.data(), y.data(), columns};
+  if constexpr (std::is_same_v<T, bf16>) {
+    g.a = round_rows(device, a.data(), a_width, wide ? depth : rows, a_width);
+    g.b = round_rows(device, b.data(), b_width, tall ? columns : depth, b_width);
+  } else {
+    g.a = {a.data(), a_width};
+    g.b = {b.data(), b_width};
+  }
+  multiply(device, g, how...);
+  return {y.host()};
+}
+
+Result bias_gradient(Device& device) {
+  Random random(12, 0);
+  const Array<float> dy(device, random.normals(130 * 5)), total(device, random.normals(3));
+  device.begin();
+  add_column_sums(device, dy.data(), 5, 130, 3, total.data());
+  return {total.host()};
+}
+
 // A kernel with two sums in a row: the barrier at the end of block_sum is for those.
 void sums_twice(In<float> x, Out<float> y) {
   const float sum = block_sum<64>(static_cast<float>(x[threadIdx.x]));
@@ -148,6 +177,15 @@ void check_mutants(Check& check) {
       {"optimiser", [](Device& d) { return optimiser(d, 1031); }},
       {"advantages", advantages},
       {"two sums", two_sums},
+      {"product", [](Device& d) { return product<bf16>(d, Form::kForward, 20, 71, 300, 320, Tile::k64x64, Chunks::kBlocks); }},
+      {"product of pieces", [](Device& d) { return product<bf16>(d, Form::kForward, 20, 70, 300, 128, Tile::k16x64, Chunks::kBlocks); }},
+      {"product in order", [](Device& d) { return product<bf16>(d, Form::kForward, 20, 40, 300, 128, Tile::k128x128, Chunks::kInOrder); }},
+      {"product dy W", [](Device& d) { return product<bf16>(d, Form::kInput, 20, 71, 300, 320, Tile::k64x64, Chunks::kBlocks); }},
+      {"product dy^T x", [](Device& d) { return product<bf16>(d, Form::kWeight, 20, 70, 300, 320, Tile::k64x64, Chunks::kBlocks); }},
+      {"product in float32", [](Device& d) { return product<float>(d, Form::kForward, 33, 35, 41, 64, false); }},
+      {"product of aligned rows in float32", [](Device& d) { return product<float>(d, Form::kInput, 33, 36, 41, 64, false); }},
+      {"product dy^T x in float32", [](Device& d) { return product<float>(d, Form::kWeight, 5, 36, 150, 64, false); }},
+      {"bias gradient", bias_gradient},
   };
   Device device(0);
   // A line that several kernels share is a mutant of each; it is caught when one of them shows it.

@@ -155,7 +155,8 @@ void check_rope(Check& check);
 void check_attention(Check& check);
 void check_swiglu(Check& check);
 void check_adamw(Check& check);
-void check_gemm(Check& check);
+// `timed`: also shapes whose size only speed needs.
+void check_gemm(Check& check, bool timed = true);
 void check_head(Check& check);
 void check_losses(Check& check);
 void check_core(Check& check);

@@ -139,18 +139,20 @@ void check_isa(const Options& options, const std::string& isa, const std::vector
   tally.add(check);
 }
 
-// The kernels of cuda/, on a GPU or emulated.
+// The kernels of cuda/, on a GPU or emulated. In bfloat16 only what multiplies matrices differs from float32.
 void check_cuda(const Options& options, Tally& tally) {
-  const bool emulated = options.device == "emulated";
+  const bool emulated = options.device == "emulated", bfloat16 = options.compute == siri::cpu::Compute::kBfloat16;
   std::unique_ptr<siri::Backend> device;
   if (emulated) device = siri::emulated::make_backend(0, options.compute);
 #ifdef SIRI_CUDA
   if (!emulated) device = siri::cuda::make_backend(0, options.compute);
 #endif
-  print_heading(options, options.compute == siri::cpu::Compute::kBfloat16 ? "bfloat16" : "float32");
+  print_heading(options, bfloat16 ? "bfloat16" : "float32");
   Check check(options, {device.get()});
   const siri::check::DeviceArray<float> probe(*device, 1, 0.0f);
   take_peaks(options, *device, [&] { probe.host(); }, check);  // a download waits
+  siri::check::check_gemm(check, !emulated);
+  if (bfloat16) return tally.add(check);
   siri::check::check_embedding(check);
   siri::check::check_norm(check);
   siri::check::check_swiglu(check);
@@ -166,6 +168,14 @@ void check_cuda(const Options& options, Tally& tally) {
   tally.add(check);
 }
 
+// The types of compute that are asked for.
+std::vector<siri::cpu::Compute> computes(const Options& options) {
+  std::vector<siri::cpu::Compute> all;
+  if (options.dtype != "bfloat16") all.push_back(siri::cpu::Compute::kFloat32);
+  if (options.dtype != "float32") all.push_back(siri::cpu::Compute::kBfloat16);
+  return all;
+}
+
 void check_cpu(Options options, Tally& tally) {
   std::vector<std::string> isas;  // that this machine and build have
   for (const char* isa : siri::cpu::kInstructionSets) {
@@ -176,8 +186,7 @@ void check_cpu(Options options, Tally& tally) {
       if (options.isa == "all") std::printf("\nskipped %s: %s\n", isa, e.what());
     }
   }
-  for (const auto& [name, compute] : {std::pair{"float32", siri::cpu::Compute::kFloat32}, {"bfloat16", siri::cpu::Compute::kBfloat16}}) {
-    if (options.dtype != "all" && options.dtype != name) continue;
+  for (const siri::cpu::Compute compute : computes(options)) {
     options.compute = compute;
     if (options.isa != "all") {
       check_isa(options, options.isa, isas, tally);
@@ -187,12 +196,15 @@ void check_cpu(Options options, Tally& tally) {
   }
 }
 
-int run(const Options& options) {
+int run(Options options) {
   Tally tally;
   if (options.device == "cpu")
     check_cpu(options, tally);
   else
-    check_cuda(options, tally);
+    for (const siri::cpu::Compute compute : computes(options)) {
+      options.compute = compute;
+      check_cuda(options, tally);
+    }
   if (!options.inject.empty() && tally.injected == 0)
     throw ArgumentError("--inject \"" + options.inject + "\" names no operation that was checked");
   if (tally.passed + tally.failed == 0) throw ArgumentError("--filter \"" + options.filter + "\" leaves nothing to check");
