@@ -79,6 +79,25 @@ class DeviceBackend final : public Unfinished {
     run(device_, dy, dy_stride, x, x_stride, n, in, out, dweight, dbias);
   }
 
+  void rope(float* x, int64_t row_stride, int64_t n, int64_t heads, int64_t head_dim, const int32_t* positions, const float* cos,
+            const float* sin, bool inverse) override {
+    device_.begin();
+    SIRI_DEVICE::rope(device_, x, row_stride, n, heads, head_dim, positions, cos, sin, inverse);
+  }
+  void attention(const float* q, int64_t q_stride, const AttentionSegment* segments, int64_t count, AttentionShape shape, float* out,
+                 int64_t out_stride, float* lse) override {
+    device_.begin();
+    const auto run = bfloat16_ ? SIRI_DEVICE::attention<float, bf16> : SIRI_DEVICE::attention<float, float>;
+    run(device_, q, q_stride, segments, count, shape, out, out_stride, lse);
+  }
+  void attention_backward(const float* q, int64_t q_stride, const float* out, const float* dout, int64_t out_stride, const float* lse,
+                          const AttentionSegment* segments, int64_t count, AttentionShape shape, float* dq, int64_t dq_stride,
+                          const KvGradients* gradients, int64_t kv_stride) override {
+    device_.begin();
+    const auto run = bfloat16_ ? SIRI_DEVICE::attention_backward<float, bf16> : SIRI_DEVICE::attention_backward<float, float>;
+    run(device_, q, q_stride, out, dout, out_stride, lse, segments, count, shape, dq, dq_stride, gradients, kv_stride);
+  }
+
   void swiglu(const float* gate_up, int64_t rows, int64_t width, float* h) override {
     device_.begin();
     SIRI_DEVICE::swiglu(device_, gate_up, rows, width, h);

@@ -42,6 +42,23 @@ template <class T>
 void linear_backward_weight(Device& device, const float* dy, int64_t dy_stride, const float* x, int64_t x_stride, int64_t n, int64_t in,
                             int64_t out, float* dweight, float* dbias);
 
+// rope.cu
+template <class T>
+void rope(Device& device, T* x, int64_t row_stride, int64_t n, int64_t heads, int64_t head_dim, const int32_t* host_positions,
+          const float* cos, const float* sin, bool inverse);
+
+// attention.cu. The largest head_dim.
+constexpr int kMostHeadDim = 128;
+// E: type of the operands of products (T, or bf16). Segments are host memory; what they point to in the end is the device's.
+template <class T, class E>
+void attention(Device& device, const T* q, int64_t q_stride, const AttentionSegmentOf<T>* host_segments, int64_t count,
+               const AttentionShape& shape, T* out, int64_t out_stride, float* lse);
+// attention_backward.cu
+template <class T, class E>
+void attention_backward(Device& device, const T* q, int64_t q_stride, const T* out, const T* dout, int64_t out_stride, const float* lse,
+                        const AttentionSegmentOf<T>* host_segments, int64_t count, const AttentionShape& shape, T* dq, int64_t dq_stride,
+                        const KvGradientsOf<T>* host_gradients, int64_t kv_stride);
+
 // swiglu.cu
 template <class T>
 void swiglu(Device& device, const T* gate_up, int64_t rows, int64_t width, T* h);

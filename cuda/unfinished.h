@@ -9,14 +9,6 @@ namespace siri {
 
 class Unfinished : public Backend {
  public:
-  void rope(float*, int64_t, int64_t, int64_t, int64_t, const int32_t*, const float*, const float*, bool) override { missing("rope"); }
-  void attention(const float*, int64_t, const AttentionSegment*, int64_t, AttentionShape, float*, int64_t, float*) override {
-    missing("attention");
-  }
-  void attention_backward(const float*, int64_t, const float*, const float*, int64_t, const float*, const AttentionSegment*, int64_t,
-                          AttentionShape, float*, int64_t, const KvGradients*, int64_t) override {
-    missing("attention_backward");
-  }
   void head_score(const float*, const float*, const int32_t*, const RowSampling*, int64_t, int64_t, int64_t, float*, float*) override {
     missing("head_score");
   }

@@ -15,26 +15,32 @@ namespace siri {
 
 // Keys or values of one sequence: rows [kv_heads, head_dim] in pieces that lie anywhere: the pages of the cache, or in training the
 // segments that lead from the root of a prefix tree to this one.
-struct KvRows {
-  const float* const* pieces;  // piece i holds positions [ends[i - 1], ends[i])
-  const int64_t* ends;         // ascending, the last at least the number of keys
-  int64_t row_stride;          // between positions inside a piece, in elements
+template <class T>
+struct KvRowsOf {
+  const T* const* pieces;  // piece i holds positions [ends[i - 1], ends[i])
+  const int64_t* ends;     // ascending, the last at least the number of keys
+  int64_t row_stride;      // between positions inside a piece, in elements
 };
+using KvRows = KvRowsOf<float>;
 
 // Where the gradients of one segment's keys and values are added: piece by piece as its keys lie.
-struct KvGradients {
-  float* const* keys;
-  float* const* values;
+template <class T>
+struct KvGradientsOf {
+  T* const* keys;
+  T* const* values;
 };
+using KvGradients = KvGradientsOf<float>;
 
 // One sequence's part in an attention call: queries are its positions [key_count - query_count, key_count).
-struct AttentionSegment {
+template <class T>
+struct AttentionSegmentOf {
   int64_t query_row;    // first row of this segment in q / out
   int64_t query_count;  // >= 0
   int64_t key_count;    // >= query_count
-  KvRows keys;
-  KvRows values;
+  KvRowsOf<T> keys;
+  KvRowsOf<T> values;
 };
+using AttentionSegment = AttentionSegmentOf<float>;
 
 struct AttentionShape {
   int64_t heads;  // query heads, a multiple of kv_heads

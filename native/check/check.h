@@ -152,7 +152,7 @@ class Check {
 void check_embedding(Check& check);
 void check_norm(Check& check);
 void check_rope(Check& check);
-void check_attention(Check& check);
+void check_attention(Check& check, bool timed = true);
 void check_swiglu(Check& check);
 void check_adamw(Check& check);
 // `timed`: also shapes whose size only speed needs.

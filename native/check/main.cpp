@@ -155,6 +155,8 @@ void check_cuda(const Options& options, Tally& tally) {
   if (bfloat16) return tally.add(check);
   siri::check::check_embedding(check);
   siri::check::check_norm(check);
+  siri::check::check_rope(check);
+  siri::check::check_attention(check, !emulated);
   siri::check::check_swiglu(check);
   siri::check::check_adamw(check);
   if (emulated) {
