@@ -14,6 +14,8 @@
             "build",
             "--out",
             "build-cmake",
+            "--target",
+            "siri",
             "--CDCMAKE_LIBRARY_OUTPUT_DIRECTORY=<(module_root_dir)/build/Release"
           ]
         }

@@ -1,5 +1,6 @@
 // Set-up from a fresh clone: dependencies, native engine, TypeScript. Each part is skipped when it is up to date, which is told by the
-// content of what it is made from, never by a clock. Plain Node, no dependencies: this runs before there are any.
+// content of what it is made from, never by a clock. Plain Node, no dependencies: this runs before there are any. In a package that npm
+// installed there is nothing to set up, unless its engine is to be compiled: `siri build`, or SIRI_BUILD_FROM_SOURCE with any command.
 //   node scripts/setup.mjs [--force] [--only dependencies|native|typescript]
 import "./check-node.mjs";
 import { spawnSync } from "node:child_process";
@@ -22,18 +23,29 @@ export class SetupError extends Error {
   }
 }
 
-// In the order they are done. `wanted` tells the state the sources call for; `current` the state that was last reached.
+// The TypeScript sources are not in the package that npm installs.
+const clone = existsSync(join(root, "tsconfig.build.json"));
+
+// In the order they are done. `unasked`: also when not this part alone was asked for.
 const parts = [
   {
     name: "dependencies",
     applies: () => existsSync(join(root, "package-lock.json")),
+    unasked: true,
     isCurrent: dependenciesCurrent,
     build: installDependencies,
   },
-  { name: "native", applies: () => existsSync(join(root, "CMakeLists.txt")), isCurrent: nativeCurrent, build: buildNative },
+  {
+    name: "native",
+    applies: () => existsSync(join(root, "CMakeLists.txt")),
+    unasked: clone || Boolean(process.env.SIRI_BUILD_FROM_SOURCE),
+    isCurrent: nativeCurrent,
+    build: buildNative,
+  },
   {
     name: "typescript",
-    applies: () => existsSync(join(root, "tsconfig.build.json")),
+    applies: () => clone,
+    unasked: true,
     isCurrent: typescriptCurrent,
     build: buildTypescript,
   },
@@ -41,17 +53,22 @@ const parts = [
 
 /** Brings everything (or one part) up to date. @throws SetupError */
 export function setUp({ force = false, only = undefined } = {}) {
-  const chosen = parts.filter((part) => (only === undefined || part.name === only) && part.applies());
+  const chosen = parts.filter((part) => (only === undefined ? part.unasked : part.name === only) && part.applies());
   if (only !== undefined && chosen.length === 0) {
     throw new SetupError(`--only ${only} is not a part of the set-up: use ${parts.map((part) => part.name).join(", ")}.`);
   }
   if (!force && chosen.every((part) => part.isCurrent())) return;
-  withSetupLock(root, () => {
-    for (const part of chosen) {
-      const skip = part.isCurrent() && !(force && part.name !== "dependencies");
-      if (!skip) part.build();
-    }
-  });
+  try {
+    withSetupLock(root, () => {
+      for (const part of chosen) {
+        const skip = part.isCurrent() && !(force && part.name !== "dependencies");
+        if (!skip) part.build();
+      }
+    });
+  } catch (error) {
+    if (!["EACCES", "EPERM", "EROFS"].includes(error.code)) throw error;
+    throw new SetupError(`Nothing can be written into ${root} (${error.code}): do this as the user whom the folder belongs to.`);
+  }
 }
 
 /** Runs `work`, and turns its SetupError into one line and exit code 1. */
@@ -112,7 +129,7 @@ function nativeCurrent() {
 }
 
 function nativeContent() {
-  const isSource = (name) => /\.(c|cc|cpp|h|hpp|inl|cu|cuh|txt|cmake)$/.test(name);
+  const isSource = (name) => /\.(c|cc|cpp|h|hpp|inl|cu|cuh|map|txt|cmake)$/.test(name);
   const sources = ["native", "cuda"].flatMap((folder) => listFiles(join(root, folder), isSource));
   return hashFiles([...sources, join(root, "CMakeLists.txt")], `${process.platform} ${process.arch} ${cudaFlags().join(" ")}`);
 }
@@ -137,7 +154,7 @@ function buildNative() {
   const jobs = os.availableParallelism();
   run(
     `Building the native engine (${jobs} ${jobs === 1 ? "job" : "jobs"})`,
-    [process.execPath, cmakeJs, "build", "-p", String(jobs), "-d", root, "-l", "warn", ...cudaFlags()],
+    [process.execPath, cmakeJs, "build", "-p", String(jobs), "-d", root, "-l", "warn", ...toolsetFlags, ...cudaFlags()],
     {
       failed: "The native engine could not be built (the end of the compiler's output is above).",
     },
@@ -147,6 +164,9 @@ function buildNative() {
   writeFileSync(configuration, tools);
   writeFileSync(nativeStamp(), content);
 }
+
+// The vectors of native/cpu/simd.h are a language extension of GCC and Clang; Visual Studio has Clang as a toolset.
+const toolsetFlags = windows ? ["--toolset", "ClangCL"] : [];
 
 const CUDA_OFF = "--CDSIRI_CUDA=OFF";
 let cuda; // asked once

@@ -80,10 +80,13 @@ test("version, help, documentation and the doctor", async () => {
   ]);
   expect(version).toMatchObject({ code: 0, out: `${JSON.parse(readFileSync(join(REPOSITORY, "package.json"), "utf8")).version}\n` });
   expect(help.code).toBe(0);
-  for (const name of ["train", "eval", "play", "pretrain", "reproduce", "bench", "doctor"]) expect(help.out).toContain(`  ${name} `);
+  for (const name of ["train", "eval", "play", "pretrain", "reproduce", "bench", "build", "doctor"])
+    expect(help.out).toContain(`  ${name} `);
   expect(docs.out).toBe(readFileSync(join(REPOSITORY, "docs", "config.md"), "utf8"));
   expect(doctor.code).toBe(0);
   const report = JSON.parse(doctor.out) as Record<string, { text: string; ok: boolean }>;
+  expect(report.binary!.text).toMatch(/^(local build|SIRI_NATIVE|platform package) .*siri.*\.node, [\d.]+ MB, (not )?tried /);
+  expect(report.slow!.text).not.toBe("");
   expect(report.engine!.text).toMatch(/^loads; .*(avx512|avx2|portable).*, \d+ threads/);
   expect(Object.values(report).every(({ ok }) => ok)).toBe(true);
 });

@@ -1,12 +1,12 @@
 /**
- * `siri doctor`: what a bug report needs and what a user checks first: versions, processor, memory, and whether the compiled engine loads
- * and computes. Exit code 1 when something that training needs is not there.
+ * `siri doctor`: what a bug report needs and what a user checks first: versions, processor, memory, GPUs, which compiled engine is loaded
+ * and why, whether it computes, and what will be slow. Exit code 1 when something that training needs is not there.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { availableParallelism, cpus, freemem, release, totalmem } from "node:os";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { type NativeConfig, native, resolveIsa, resolveThreads } from "../native.js";
+import { type NativeConfig, native, nativeBinary, resolveIsa, resolveThreads } from "../native.js";
+import { type EngineFacts, machineFacts, slowness } from "./machine.js";
 import { DEFAULT_CONFIG } from "./options.js";
 import { PACKAGE_ROOT, packageVersion } from "./package.js";
 
@@ -20,47 +20,26 @@ interface Finding {
 export function register(program: Command): void {
   program
     .command("doctor")
-    .description("show versions, processor, memory and whether the compiled engine works")
+    .description("show versions, machine, which compiled engine is loaded and why, whether it works, and what will be slow")
     .option("--json", "as one JSON object")
     .action(async ({ json }: { json?: boolean }) => {
-      const findings = [...machine(), await engine(), defaults()];
+      const facts = { "siri-rl": packageVersion(), ...machineFacts() };
+      const { findings: ofEngine, opened } = await engine();
+      const slow = slowness(opened);
+      const findings: Finding[] = [
+        ...Object.entries(facts).map(([name, text]) => ({ name, text, ok: true })),
+        ...ofEngine,
+        defaults(),
+        { name: "slow", text: slow.length === 0 ? "nothing known" : slow.join("; "), ok: true },
+      ];
       if (json) console.log(JSON.stringify(Object.fromEntries(findings.map(({ name, text, ok }) => [name, { text, ok }])), null, 1));
       else for (const { name, text, ok } of findings) console.log(`${ok ? " " : "!"} ${name.padEnd(10)} ${text}`);
       if (!findings.every(({ ok }) => ok)) process.exitCode = 1;
     });
 }
 
-function machine(): Finding[] {
-  const fine = (name: string, text: string): Finding => ({ name, text, ok: true });
-  const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
-  // constrainedMemory is 0 or a huge number where no limit is set.
-  const limit = process.constrainedMemory();
-  const limited = limit > 0 && limit < totalmem() ? `, limited to ${gib(limit)}` : "";
-  return [
-    fine("siri-rl", packageVersion()),
-    fine("node", `${process.versions.node} (${process.platform} ${process.arch}, ${release()})`),
-    fine("processor", `${cpus()[0]?.model.trim() ?? "unknown"}, ${availableParallelism()} usable cores${features()}`),
-    fine("memory", `${gib(totalmem())}, ${gib(freemem())} free${limited}`),
-  ];
-}
-
-/** The instruction sets that matter here, as the kernel lists them; nothing where it does not. */
-function features(): string {
-  let text: string;
-  try {
-    text = readFileSync("/proc/cpuinfo", "utf8");
-  } catch {
-    return "";
-  }
-  const flags = new Set((/^(?:flags|Features)\s*:\s*(.*)$/m.exec(text)?.[1] ?? "").split(" "));
-  const known = ["avx2", "fma", "avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512_bf16", "asimd", "sve"].filter((flag) =>
-    flags.has(flag),
-  );
-  return known.length === 0 ? "" : `, ${known.join(" ")}`;
-}
-
 /** Loads the addon and opens a toy engine, so that it is known which instruction set was chosen. */
-async function engine(): Promise<Finding> {
+async function engine(): Promise<{ findings: Finding[]; opened?: EngineFacts }> {
   const toy: NativeConfig = {
     layers: 1,
     hidden: 16,
@@ -76,21 +55,26 @@ async function engine(): Promise<Finding> {
     qkNorm: false,
     rope: { theta: 10_000, llama3: false },
   };
+  const findings: Finding[] = [];
   try {
-    const threads = resolveThreads(undefined);
+    const { name, path, how, passedOver } = nativeBinary();
+    const before = passedOver.length === 0 ? "the first place looked at" : `passed over: ${passedOver.join("; ")}`;
+    findings.push({ name: "binary", text: `${name}, ${(statSync(path).size / 1e6).toFixed(1)} MB, ${how}; ${before}`, ok: true });
     const opened = new (native().Engine)(toy, {
-      threads,
+      threads: resolveThreads(undefined),
       isa: resolveIsa(undefined),
       dtype: "float32",
       maxBatchTokens: 32,
       kvCacheMiB: 1,
       sharePrefixes: true,
     });
-    const { device, threads: used } = opened.info();
+    const { device, threads } = opened.info();
     await opened.close(1);
-    return { name: "engine", text: `loads; ${device}, ${used} threads (SIRI_THREADS, SIRI_ISA change that)`, ok: true };
+    findings.push({ name: "engine", text: `loads; ${device}, ${threads} threads (SIRI_THREADS, SIRI_ISA change that)`, ok: true });
+    return { findings, opened: { isa: device, threads } };
   } catch (error) {
-    return { name: "engine", text: (error as Error).message, ok: false };
+    findings.push({ name: "engine", text: (error as Error).message, ok: false });
+    return { findings };
   }
 }
 

@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   reproduce: () => import("./reproduce.js"),
   bench: () => import("./bench.js"),
   profile: () => import("./profile.js"),
+  build: () => import("./build.js"),
   doctor: () => import("./doctor.js"),
   docs: () => import("./docs.js"),
 };
