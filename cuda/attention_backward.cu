@@ -259,6 +259,7 @@ __global__ void __launch_bounds__(32 * kWarps)
       }
     }
     weighted_product<kDim>(dv, p, stream.second(i), Layout::pass(warp));
+    if constexpr (kPassing<E> > 0) __syncwarp();
     weighted_product<kDim>(dk, ds, stream.first(i), Layout::pass(warp));
   }
 

@@ -95,7 +95,7 @@ __device__ int sum_column(int n) {
 template <class E>
 constexpr int kPassing = std::is_same_v<E, bf16> ? 0 : 16 * (kStreamRows + 4);
 
-// sum += weights times the tile's rows.
+// sum += weights times the tile's rows. Between two of these a warp has to meet: they pass through the same memory.
 template <int kDim>
 __device__ void weighted_product(FragmentC (&sum)[kDim / 8], const StreamProduct& weights, const Shared<bf16>& tile, const Shared<float>&) {
   constexpr int kStride = kTileStride<bf16, kDim>;
@@ -140,7 +140,6 @@ __device__ void weighted_product(FragmentC (&sum)[kDim / 8], const StreamProduct
       }
     }
   }
-  __syncwarp();  // `passing` is written again by the next product
 }
 
 // The most of the four lanes that hold a row, and their sum in an order of its own.

@@ -23,21 +23,6 @@ using check::size_text;
 using check::Span;
 using check::Store;
 
-template <class T>
-std::vector<T> typed(const std::vector<float>& v) {
-  if constexpr (std::is_same_v<T, bf16>)
-    return rounded(v);
-  else
-    return v;
-}
-template <class T>
-std::vector<float> untyped(const std::vector<T>& v) {
-  if constexpr (std::is_same_v<T, bf16>)
-    return floats(v);
-  else
-    return v;
-}
-
 // How queries and keys of a problem reach the device.
 struct Cut {
   int64_t page = 0, piece = INT64_MAX;  // as check::Store and check::segments have it
@@ -56,7 +41,7 @@ Outputs<float> forward(Device& device, Clock& clock, const Problem& p, const Cut
     attention<T, E>(device, q.data(), p.q_stride, list.data(), static_cast<int64_t>(list.size()), p.shape, out.data(), p.q_stride,
                     lse.data());
   });
-  return {narrow(untyped(out.host()), p.rows, p.q_stride, p.width()), lse.host()};
+  return {narrow(plain(out.host()), p.rows, p.q_stride, p.width()), lse.host()};
 }
 
 // What is computed in bfloat16 from inputs in bfloat16, in the straightforward way (float): exponentials are operands of a product and
@@ -153,7 +138,7 @@ Outputs<float> backward(Device& device, Clock& clock, const Problem& p, const st
     attention_backward<T, E>(device, q.data(), p.q_stride, out.data(), dout.data(), p.q_stride, lse.data(), list.data(), count, p.shape,
                              dq.data(), p.q_stride, gradients.data(), p.kv_stride);
   });
-  return {narrow(untyped(dq.host()), p.rows, p.q_stride, p.width()), untyped(dk.host()), untyped(dv.host())};
+  return {narrow(plain(dq.host()), p.rows, p.q_stride, p.width()), plain(dk.host()), plain(dv.host())};
 }
 
 Problem bfloat16_problem(Check& check, int64_t heads, int64_t kv_heads, int64_t dim, std::vector<Span> spans, int64_t gap) {

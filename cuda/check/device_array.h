@@ -44,6 +44,21 @@ inline std::vector<float> floats(const std::vector<bf16>& v) {
 }
 inline std::vector<float> through_bf16(const std::vector<float>& v) { return floats(rounded(v)); }
 
+template <class T>
+std::vector<T> typed(const std::vector<float>& v) {
+  if constexpr (std::is_same_v<T, bf16>)
+    return rounded(v);
+  else
+    return v;
+}
+template <class T>
+std::vector<float> plain(const std::vector<T>& v) {
+  if constexpr (std::is_same_v<T, bf16>)
+    return floats(v);
+  else
+    return std::vector<float>(v.begin(), v.end());
+}
+
 // A twin's result as a kernel stores it in bfloat16: what is left between the two is a unit of the last place where they fall on
 // different sides of a boundary, so the straightforward float formula is rounded and the exact one is not.
 template <class Real>

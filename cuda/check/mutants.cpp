@@ -2,6 +2,7 @@
 // source, and the emulator or the comparison with the whole kernel's output has to notice. Shapes are such that every line counts.
 #include <map>
 
+#include "check/attention_problem.h"
 #include "check/check_device.h"
 #include "check/device_array.h"
 #include "ops.h"
@@ -17,21 +18,6 @@ using emulator::Site;
 
 using Result = std::vector<std::vector<float>>;
 using Scenario = std::function<Result(Device&)>;
-
-template <class T>
-std::vector<T> typed(const std::vector<float>& v) {
-  if constexpr (std::is_same_v<T, bf16>)
-    return rounded(v);
-  else
-    return v;
-}
-template <class T>
-std::vector<float> plain(const std::vector<T>& v) {
-  if constexpr (std::is_same_v<T, bf16>)
-    return floats(v);
-  else
-    return std::vector<float>(v.begin(), v.end());
-}
 
 template <class T>
 Result norms(Device& device, int64_t rows, int64_t width, int64_t stride) {
@@ -146,6 +132,42 @@ Result bias_gradient(Device& device) {
   return {total.host()};
 }
 
+Result turns(Device& device, int64_t dim, int64_t gap) {
+  Random random(11, static_cast<uint64_t>(dim));
+  const std::vector<int32_t> positions = {3, 0, 5};
+  const Array<float> x(device, random.normals(3 * (2 * dim + gap))), cos(device, random.normals(6 * dim / 2)),
+      sin(device, random.normals(6 * dim / 2));
+  device.begin();
+  rope(device, x.data(), 2 * dim + gap, 3, 2, dim, positions.data(), cos.data(), sin.data(), true);
+  return {x.host()};
+}
+
+// Forward, and backward where no segment is cut. `page`, `piece`: as check::Store and check::segments have them.
+template <class T, class E>
+Result attend(Device& device, AttentionShape shape, std::vector<check::Span> spans, int64_t gap, int64_t page, int64_t piece) {
+  const check::Problem p = check::make_problem(12, shape, std::move(spans), 1.0f, gap);
+  Random random(13, 0);
+  check::Store<T> keys(p, p.k, page, 1), values(p, p.v, page, 2), key_sums(p, p.k, 0, 0), value_sums(p, p.v, 0, 0);
+  const Array<T> q(device, typed<T>(p.q)), k(device, typed<T>(keys.memory())), v(device, typed<T>(values.memory())),
+      out(device, typed<T>(random.normals(p.rows * p.q_stride))), dout(device, typed<T>(p.dout)),
+      dq(device, typed<T>(random.normals(p.rows * p.q_stride))), dk(device, typed<T>(random.normals(p.keys * p.kv_stride))),
+      dv(device, typed<T>(random.normals(p.keys * p.kv_stride)));
+  const Array<float> lse(device, random.normals(p.rows * p.shape.heads));
+  const auto list = check::segments(p, keys.rows(k.data()), values.rows(v.data()), piece);
+  const auto count = static_cast<int64_t>(list.size());
+  device.begin();
+  attention<T, E>(device, q.data(), p.q_stride, list.data(), count, shape, out.data(), p.q_stride, lse.data());
+  if (page == 0 && count == static_cast<int64_t>(p.spans.size())) {
+    key_sums.rows(dk.data());
+    value_sums.rows(dv.data());
+    std::vector<KvGradientsOf<T>> gradients;
+    for (size_t s = 0; s < p.spans.size(); ++s) gradients.push_back({key_sums.pieces(s), value_sums.pieces(s)});
+    attention_backward<T, E>(device, q.data(), p.q_stride, out.data(), dout.data(), p.q_stride, lse.data(), list.data(), count, shape,
+                             dq.data(), p.q_stride, gradients.data(), p.kv_stride);
+  }
+  return {plain(out.host()), lse.host(), plain(dq.host()), plain(dk.host()), plain(dv.host())};
+}
+
 // A kernel with two sums in a row: the barrier at the end of block_sum is for those.
 void sums_twice(In<float> x, Out<float> y) {
   const float sum = block_sum<64>(static_cast<float>(x[threadIdx.x]));
@@ -186,6 +208,14 @@ void check_mutants(Check& check) {
       {"product of aligned rows in float32", [](Device& d) { return product<float>(d, Form::kInput, 33, 36, 41, 64, false); }},
       {"product dy^T x in float32", [](Device& d) { return product<float>(d, Form::kWeight, 5, 36, 150, 64, false); }},
       {"bias gradient", bias_gradient},
+      {"rope", [](Device& d) { return turns(d, 6, 1); }},
+      {"rope of aligned rows", [](Device& d) { return turns(d, 8, 4); }},
+      {"attention in bfloat16", [](Device& d) { return attend<bf16, bf16>(d, {2, 1, 16, 0.25f}, {{40, 41}}, 0, 0, 99); }},
+      {"attention along a tree", [](Device& d) { return attend<float, bf16>(d, {1, 1, 8, 0.3f}, {{9, 9}, {3, 12, 0}, {31, 40, 0}}, 0, 0, 99); }},
+      {"attention in float32", [](Device& d) { return attend<float, float>(d, {2, 1, 6, 0.3f}, {{9, 9}, {19, 37, 0}}, 3, 0, 99); }},
+      {"attention to pages", [](Device& d) { return attend<float, float>(d, {1, 1, 4, 0.5f}, {{1, 20}}, 0, 7, 1); }},
+      {"attention to parts", [](Device& d) { return attend<bf16, bf16>(d, {2, 1, 8, 0.3f}, {{2, 515}}, 0, 0, 1); }},
+      {"attention of long rows", [](Device& d) { return attend<float, float>(d, {1, 1, 4, 0.5f}, {{33, 545}}, 0, 0, 99); }},
   };
   Device device(0);
   // A line that several kernels share is a mutant of each; it is caught when one of them shows it.
