@@ -11,7 +11,7 @@
 //
 // cuBLASLt is not used here. Of the three products it could serve the weights' gradients alone, where the order of a sum is free: nothing
 // says that its tiles leave a row's bits alone. A second path for a third of the arithmetic, chosen by what a machine has installed, would
-// let one run have two results, and no emulator could test it.
+// let one run have two results, and no emulator could test it. siri_check on a GPU times both (check/products.cu).
 #include "ops.h"
 #include "reduce.cuh"
 

@@ -94,14 +94,6 @@ __global__ void __launch_bounds__(kThreads) rms_norm_dweight_kernel(Ref<const T>
   part[blockIdx.y * width + c] = sum;
 }
 
-__global__ void __launch_bounds__(kThreads) add_parts_kernel(In<float> part, int64_t parts, int64_t width, Ref<float> total) {
-  const int64_t c = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (c >= width) return;
-  float sum = 0;
-  for (int64_t p = 0; p < parts; ++p) sum += part[p * width + c];
-  total[c] += sum;
-}
-
 }  // namespace
 
 template <class T>
@@ -131,8 +123,7 @@ void rms_norm_backward(Device& device, const T* dy, int64_t dy_stride, const T* 
   // Before dx, which may stand where dy stood.
   launch(device.stream(), "rms_norm_dweight", {{columns, static_cast<uint32_t>(parts)}, {kThreads}}, rms_norm_dweight_kernel<T>, dy_view,
          dy_stride, x_view, x_stride, In<float>(rstd, rows), rows, width, Out<float>(part, parts * width));
-  launch(device.stream(), "add_parts", {{columns}, {kThreads}}, add_parts_kernel, In<float>(part, parts * width), parts, width,
-         Ref<float>(dweight, width));
+  add_parts(device, part, parts, 1, width, nullptr, dweight, dweight, width);
   const auto run = [&](auto kernel, int64_t rows_of_block) {
     launch(device.stream(), "rms_norm_dx", {{blocks_for(rows, rows_of_block)}, {kThreads}}, kernel, dy_view, dy_stride, x_view, x_stride,
            In<float>(weight, width), In<float>(rstd, rows), rows, width, Ref<T>(dx, extent(rows, dx_stride, width)), dx_stride, accumulate,

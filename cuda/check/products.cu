@@ -4,6 +4,13 @@
 #include "check/families.h"
 #include "ops.h"
 #include "reference/gemm.h"
+#ifndef SIRI_EMULATED
+#include <cstdio>
+
+#include "core/error.h"
+#include "gpu/cublaslt.h"
+#include "gpu/lt_product.h"
+#endif
 
 namespace siri::SIRI_DEVICE {
 namespace {
@@ -126,7 +133,7 @@ void batches(Check& check, Device& device, int64_t n, int64_t in, int64_t out) {
     return {ys.host(), dx.host()};
   };
   const Outputs<float> all = run(0, n);
-  for (const auto &[first, count] : {std::pair<int64_t, int64_t>{0, 1}, {n / 2, 1}, {n - 1, 1}, {3, 16}, {5, 60}, {n - 70, 70}})
+  for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 1}, {n / 2, 1}, {n - 1, 1}, {3, 16}, {5, 60}, {n - 70, 70}})
     check.agreement(
         "gemm",
         "rows " + std::to_string(first) + " to " + std::to_string(first + count) + " of" + size_text("", n) + size_text(" in", in) +
@@ -160,6 +167,81 @@ bool copies_follow(Device& device) {
   return ok && holds(copies.get(weight.data(), kWidth, kRows), after, kWidth, kRows);  // the address holds another shape
 }
 
+#ifndef SIRI_EMULATED
+// Products of real size, timed, and beside cuBLASLt's where there is one: neither may differ from the other by more than two sums of
+// `depth` terms can.
+void real_size(Check& check, Device& device, bool cublaslt, Form form, int64_t rows, int64_t columns, int64_t depth, int64_t chunk) {
+  const std::string shape =
+      std::string(form_name(form)) + size_text(" rows", rows) + size_text(" columns", columns) + size_text(" depth", depth) + " bf16";
+  const Cost cost{2.0 * rows * columns * depth, 2.0 * depth * (rows + columns) + 4.0 * rows * columns};
+  Random random(check.seed(), 2990);
+  std::vector<bf16> values;
+  for (int i = 0; i < 65521; ++i) values.push_back(to_bf16(2 * static_cast<float>(random.uniform()) - 1));
+  const auto operand = [&](int64_t count, size_t from) {
+    std::vector<bf16> v(count);
+    for (int64_t i = 0; i < count; ++i) v[i] = values[(from + i) % values.size()];
+    return v;
+  };
+  const Array<bf16> a(device, operand(rows * depth, 0)), b(device, operand(columns * depth, 777));
+  const Array<float> y(device, rows * columns, NAN);
+  const Gemm<bf16> g{form,
+                     {a.data(), form == Form::kWeight ? rows : depth},
+                     {b.data(), form == Form::kForward ? depth : columns},
+                     rows,
+                     columns,
+                     depth,
+                     chunk,
+                     nullptr,
+                     nullptr,
+                     y.data(),
+                     columns};
+  const auto seconds = [&](const auto& run) {
+    const auto often = [&](int times) {
+      for (int i = 0; i < times; ++i) {
+        device.begin();
+        run();
+      }
+    };
+    often(3);
+    constexpr int kTimes = 20;
+    return device.seconds([&] { often(kTimes); }) / kTimes;
+  };
+  check.rate("gemm", shape, cost, seconds([&] { multiply(device, g); }));
+  if (!cublaslt) return;
+  const std::vector<float> mine = y.host();
+  double theirs = 0;
+  check.condition("gemm", shape + " as cuBLASLt", [&](Backend&) {
+    LtProduct product(device, g);
+    theirs = seconds([&] { product.run(); });
+    const std::vector<float> other = y.host();
+    // Both sum `depth` products of mean size 1/4; each of the sums is off by 2^-23 of that at each step at most.
+    const double bound = 2 * 0x1p-23 * static_cast<double>(depth) * (static_cast<double>(depth) / 4);
+    for (size_t i = 0; i < mine.size(); ++i)
+      if (!(std::abs(static_cast<double>(mine[i]) - other[i]) <= bound)) return false;
+    return true;
+  });
+  check.rate("gemm", shape + " cuBLASLt", cost, theirs);
+}
+
+void real_sizes(Check& check, Device& device) {
+  bool found = true;
+  try {
+    cublaslt();
+  } catch (const Error& e) {  // own products are timed alone
+    found = false;
+    std::printf("%s\n", e.what());
+  }
+  // The layers of a 1.5B model, cut as linear.cu cuts them: rows of a training step, then of decoding.
+  for (const int64_t rows : {8192, 256, 1}) {
+    real_size(check, device, found, Form::kForward, rows, 1536, 1536, 320);
+    real_size(check, device, found, Form::kForward, rows, 17920, 1536, 1536);
+    real_size(check, device, found, Form::kForward, rows, 1536, 8960, 1792);
+  }
+  real_size(check, device, found, Form::kInput, 8192, 1536, 17920, 17920);
+  real_size(check, device, found, Form::kWeight, 17920, 1536, 8192, 8192);
+}
+#endif
+
 }  // namespace
 
 void check_products(Check& check, Device& device) {
@@ -173,6 +255,9 @@ void check_products(Check& check, Device& device) {
   }
   batches(check, device, 300, 530, 41);
   check.condition("gemm", "copies follow the weights", [&](Backend&) { return copies_follow(device); });
+#ifndef SIRI_EMULATED
+  if (check.timed()) real_sizes(check, device);
+#endif
 }
 
 }  // namespace siri::SIRI_DEVICE

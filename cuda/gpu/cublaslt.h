@@ -1,5 +1,5 @@
 // cuBLASLt, opened at run time: prototypes of the part of its stable C interface that is used, written from its documentation. A program
-// that never multiplies on a GPU never looks for it. Knows nothing of products: see who includes this.
+// that never asks for it never looks for it. Knows nothing of products: see lt_product.h.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -11,12 +11,11 @@ namespace siri::cuda {
 // Values of the interface's enumerations.
 namespace lt {
 constexpr int kSuccess = 0;
-constexpr int kFloat32 = 0, kBfloat16 = 14;                        // cudaDataType
-constexpr int kComputeFloat32 = 68, kComputeTf32 = 77;             // cublasComputeType_t
-constexpr int kStraight = 0, kTransposed = 1;                      // cublasOperation_t
-constexpr int kTransposeA = 3, kTransposeB = 4;                    // cublasLtMatmulDescAttributes_t, int32
-constexpr int kEpilogue = 7, kBiasPointer = 8, kEpilogueBias = 4;  // the same; cublasLtEpilogue_t
-constexpr int kMaxWorkspaceBytes = 1;                              // cublasLtMatmulPreferenceAttributes_t, size_t
+constexpr int kFloat32 = 0, kBfloat16 = 14;      // cudaDataType
+constexpr int kComputeFloat32 = 68;              // cublasComputeType_t
+constexpr int kStraight = 0, kTransposed = 1;    // cublasOperation_t
+constexpr int kTransposeA = 3, kTransposeB = 4;  // cublasLtMatmulDescAttributes_t, int32
+constexpr int kMaxWorkspaceBytes = 1;            // cublasLtMatmulPreferenceAttributes_t, size_t
 
 struct Algorithm {
   uint64_t data[8];

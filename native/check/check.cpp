@@ -93,6 +93,12 @@ void Check::condition(const std::string& name, const std::string& shape, const s
   end(0);
 }
 
+void Check::rate(const std::string& name, const std::string& shape, Cost cost, double seconds) {
+  if (!options_.time) return;
+  begin(name, shape, cost);
+  end(seconds);
+}
+
 void Check::begin(const std::string& name, const std::string& shape, Cost cost) {
   name_ = name;
   shape_ = shape;

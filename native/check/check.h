@@ -110,7 +110,11 @@ class Check {
   // For a condition that is neither: prints `shape` and whether it held.
   void condition(const std::string& name, const std::string& shape, const std::function<bool(Backend&)>& holds);
 
+  // A line that only says how long something took. Left out unless times are asked for.
+  void rate(const std::string& name, const std::string& shape, Cost cost, double seconds);
+
   bool wanted(const std::string& name) const;
+  bool timed() const { return options_.time; }
   int64_t passed() const { return passed_; }
   int64_t failed() const { return failed_; }
   int64_t injected() const { return injected_; }
