@@ -224,6 +224,7 @@ void check_head(Check& check) {
   problems.push_back(make(check, 12, 32, 100, "mixed", {plain, cool, top, nucleus, both, greedy}));
   problems.push_back(make(check, 250, 128, 896, "plain", {plain}));
   problems.push_back(make(check, 50, 64, 896, "mixed", {cool, top, nucleus, both}));
+  problems.push_back(make(check, 20, 24, 2100, "strips", {plain, top}));  // the backward pass takes 1,024 columns at a time
   for (const Rows& r : problems) {
     scoring(check, r);
     training(check, r);

@@ -2,10 +2,10 @@
 #include "cpu/gemm.h"
 
 #include <algorithm>
-#include <new>
 #include <string>
 
 #include "core/error.h"
+#include "core/system.h"
 #include "cpu/gemm_table.h"
 
 namespace siri::cpu {
@@ -13,8 +13,9 @@ namespace {
 
 // Multiply-adds that are worth a thread's while: about two microseconds.
 constexpr int64_t kWorthwhile = int64_t{1} << 18;
-// Rows of one task: enough for a packed panel to be used many times from the first-level cache.
-constexpr int64_t kTaskTiles = 8;
+// Tiles of rows of one task: as many as the second-level cache holds packed, because every task reads all weights.
+constexpr int64_t kTaskTiles = 18;
+constexpr int64_t kOuterTaskTiles = 20;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -26,7 +27,7 @@ struct Grid {
 
 Grid cut(int64_t rows, int64_t row_unit, int64_t max_row_units, int64_t columns, int64_t column_unit, int64_t wanted) {
   const int64_t row_units = divide_up(rows, row_unit), column_units = divide_up(columns, column_unit);
-  int64_t r = std::min(max_row_units, row_units), c = column_units;
+  int64_t r = divide_up(row_units, divide_up(row_units, max_row_units)), c = column_units;  // rows in equal parts
   // Rather rows than columns down to two tiles (a task packs its own rows), then columns, then single tiles.
   const auto tasks = [&] { return divide_up(row_units, r) * divide_up(column_units, c); };
   while (tasks() < wanted && r > 2) r = divide_up(r, 2);
@@ -48,7 +49,7 @@ int64_t tasks_wanted(const ThreadPool& pool, int64_t work) {
 // y = x * B for B = W^T or W in panels.
 void rows_times_weight(ThreadPool& pool, const KernelTable& table, PackedWeights& packed, const float* x, int64_t x_stride,
                        const float* panels, const float* bias, const float* residual, int64_t n, int64_t k, int64_t columns, float* y,
-                       int64_t y_stride) {
+                       int64_t y_stride, bool continued = false) {
   const GemmTable& g = *table.gemm;
   // Few rows are bound by reading the weights: count a weight as four multiply-adds.
   const Grid grid = cut(n, g.tile_rows, kTaskTiles, columns, g.panel, tasks_wanted(pool, (n + 4) * k * columns));
@@ -68,25 +69,44 @@ void rows_times_weight(ThreadPool& pool, const KernelTable& table, PackedWeights
       b.residual_stride = y_stride;
       b.y = y + r * y_stride + c;
       b.y_stride = y_stride;
+      b.continued = continued;
       b.scratch = packed.scratch(worker);
       g.rows_product(b);
     }
   });
 }
 
+// W [rows, columns] into panels.
+void pack(ThreadPool& pool, const KernelTable& table, const float* weight, int64_t rows, int64_t columns, PackedWeights::Order order,
+          float* out) {
+  const GemmTable& g = *table.gemm;
+  const bool transposed = order == PackedWeights::Order::transposed;
+  const int64_t k = transposed ? columns : rows, n = transposed ? rows : columns;
+  const int64_t grain = std::max<int64_t>(1, kWorthwhile / 8 / std::max<int64_t>(1, k * g.panel));
+  pool.parallel_for(divide_up(n, g.panel), grain, [&](int64_t begin, int64_t end, int) {
+    for (int64_t p = begin; p < end; ++p) {
+      const int64_t c = p * g.panel;
+      if (transposed)
+        g.pack_transposed(weight + c * columns, columns, k, n - c, out + c * g.words(k));
+      else
+        g.pack_straight(weight + c, columns, k, n - c, out + c * g.words(k));
+    }
+  });
+}
+
 }  // namespace
 
-void FloatBuffer::Free::operator()(float* p) const { ::operator delete[](p, std::align_val_t{64}); }
+void FloatBuffer::Free::operator()(float* p) const { give_pages_back(p, bytes); }
 
 float* FloatBuffer::grow(size_t floats) {
   if (floats > size_) {
     data_.reset();
     size_ = 0;
-    void* p = ::operator new[](floats * sizeof(float), std::align_val_t{64}, std::nothrow);
+    const size_t bytes = floats * sizeof(float);
+    void* p = take_pages(bytes);
     if (p == nullptr)
-      throw MemoryError("no memory for " + std::to_string(floats * sizeof(float)) +
-                        " bytes of kernel scratch; use a smaller model or batch");
-    data_.reset(static_cast<float*>(p));
+      throw MemoryError("no memory for " + std::to_string(bytes) + " bytes of kernel scratch; use a smaller model or batch");
+    data_ = {static_cast<float*>(p), Free{bytes}};
     size_ = floats;
   }
   return data_.get();
@@ -105,23 +125,11 @@ size_t PackedWeights::bytes() const {
 
 const float* PackedWeights::get(ThreadPool& pool, const KernelTable& table, const float* weight, int64_t rows, int64_t columns,
                                 Order order) {
-  const GemmTable& g = *table.gemm;
   Entry& e = entries_[{weight, order}];
   if (e.version == version_ && e.rows == rows && e.columns == columns) return e.panels.data();
   e.version = 0;  // not valid should grow() throw
   float* out = e.panels.grow(packed_bytes(table, rows, columns, order) / sizeof(float));
-  const bool transposed = order == Order::transposed;
-  const int64_t k = transposed ? columns : rows, n = transposed ? rows : columns;
-  const int64_t grain = std::max<int64_t>(1, kWorthwhile / 8 / std::max<int64_t>(1, k * g.panel));
-  pool.parallel_for(divide_up(n, g.panel), grain, [&](int64_t begin, int64_t end, int) {
-    for (int64_t p = begin; p < end; ++p) {
-      const int64_t c = p * g.panel;
-      if (transposed)
-        g.pack_transposed(weight + c * columns, columns, k, n - c, out + c * g.words(k));
-      else
-        g.pack_straight(weight + c, columns, k, n - c, out + c * g.words(k));
-    }
-  });
+  pack(pool, table, weight, rows, columns, order, out);
   e.rows = rows;
   e.columns = columns;
   e.version = version_;
@@ -147,11 +155,21 @@ void linear_backward_input(ThreadPool& pool, const KernelTable& table, PackedWei
   rows_times_weight(pool, table, packed, dy, dy_stride, panels, nullptr, accumulate ? dx : nullptr, n, out, in, dx, dx_stride);
 }
 
+void linear_backward_input_once(ThreadPool& pool, const KernelTable& table, PackedWeights& packed, FloatBuffer& panels, const float* dy,
+                                int64_t dy_stride, const float* weight, int64_t n, int64_t in, int64_t out, float* dx, int64_t dx_stride,
+                                bool continued) {
+  if (n <= 0 || in <= 0) return;
+  constexpr PackedWeights::Order kOrder = PackedWeights::Order::straight;
+  float* b = panels.grow(PackedWeights::packed_bytes(table, out, in, kOrder) / sizeof(float));
+  pack(pool, table, weight, out, in, kOrder, b);
+  rows_times_weight(pool, table, packed, dy, dy_stride, b, nullptr, nullptr, n, out, in, dx, dx_stride, continued);
+}
+
 void linear_backward_weight(ThreadPool& pool, const KernelTable& table, PackedWeights& packed, const float* dy, int64_t dy_stride,
                             const float* x, int64_t x_stride, int64_t n, int64_t in, int64_t out, float* dweight, float* dbias) {
   if (n <= 0 || out <= 0) return;
   const GemmTable& g = *table.gemm;
-  const Grid grid = cut(out, g.tile_rows, 2 * kTaskTiles, in, g.panel, tasks_wanted(pool, n * in * out));
+  const Grid grid = cut(out, g.tile_rows, kOuterTaskTiles, in, g.panel, tasks_wanted(pool, n * in * out));
   packed.reserve_scratch(pool, g.outer_scratch(std::min(out, grid.row_step)));
   pool.parallel_for(grid.count(), 1, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t task = begin; task < end; ++task) {

@@ -13,7 +13,8 @@
 
 namespace siri::cpu {
 
-// 64-byte aligned floats that only grow. Contents are undefined after grow().
+// Floats in pages of their own, huge ones where the system has them (a wide matrix is read across its rows, which lie pages apart); they
+// only grow. Contents are undefined after grow().
 class FloatBuffer {
  public:
   // Throws MemoryError with the numbers.
@@ -23,6 +24,7 @@ class FloatBuffer {
 
  private:
   struct Free {
+    size_t bytes;
     void operator()(float* p) const;
   };
   std::unique_ptr<float[], Free> data_;
@@ -72,6 +74,12 @@ void linear(ThreadPool& pool, const KernelTable& table, PackedWeights& packed, c
 // dx [n, in] = (accumulate ? dx : 0) + dy [n, out] * weight [out, in]
 void linear_backward_input(ThreadPool& pool, const KernelTable& table, PackedWeights& packed, const float* dy, int64_t dy_stride,
                            const float* weight, int64_t n, int64_t in, int64_t out, float* dx, int64_t dx_stride, bool accumulate);
+
+// The same for a piece of a weight, whose packed copy lasts for this call only; continued: the chains of dx go on, so that pieces of a
+// weight whose `out` is even give the bits of the whole.
+void linear_backward_input_once(ThreadPool& pool, const KernelTable& table, PackedWeights& packed, FloatBuffer& panels, const float* dy,
+                                int64_t dy_stride, const float* weight, int64_t n, int64_t in, int64_t out, float* dx, int64_t dx_stride,
+                                bool continued);
 
 // dweight [out, in] += dy^T x;  dbias [out] += column sums of dy (dbias may be null). Rows in order, continuing the sum that is there.
 void linear_backward_weight(ThreadPool& pool, const KernelTable& table, PackedWeights& packed, const float* dy, int64_t dy_stride,

@@ -8,7 +8,9 @@
 // Floor: 2 fma per cycle, 28 fma against 16 loads in the 14 x 32 tile. Measured on 2 cores of an AMD EPYC with AVX-512, 2,048 rows,
 // widths 128 to 1,024: rows_product 410 to 440 GFLOP/s (AVX2 225 to 240), outer_product 280 to 360; 1 row by [256, 1024]: 3.4 us. Tried and
 // lost: reading x unpacked (rows a multiple of 4 KiB apart fall into one set of the first-level cache); blocks of 1024 in depth (no faster,
-// and too big for older caches).
+// and too big for older caches); in outer_product, blocks of 256 in depth (the sums are read and written twice as often: 10% in bfloat16).
+// A result that lies in memory is fetched a tile ahead, spread over the steps of the tile before it: 10% of an outer product, nothing when
+// all of its lines are asked for at once.
 
 #include "cpu/gemm_format.inl"
 
@@ -19,15 +21,16 @@ constexpr int kTileRows = 6;
 #endif
 constexpr int kPanel = 2 * W;
 constexpr int64_t kDepth = 512;       // words of rows_product; a multiple of W
-constexpr int64_t kOuterDepth = 256;  // words of outer_product
-constexpr int64_t kOuterRows = 16 * kTileRows;
-constexpr int64_t kOuterColumns = 8 * kPanel;
+constexpr int64_t kOuterDepth = 512;  // words of outer_product
+constexpr int64_t kOuterRows = 20 * kTileRows;
+constexpr int64_t kOuterColumns = 4 * kPanel;
 
 // acc[r][v] += sum over k of A[r, k] * B[k, v] in the order of Format, k counted in words. A: by blocks of W in k, [block][R][W]; or
-// k-major, [k][kTileRows]. B: panels b_stride apart.
+// k-major, [k][kTileRows]. B: panels b_stride apart. The lines of R rows at `ahead`, ahead_stride apart, are fetched meanwhile, one every
+// few steps: all at once they would fill the queue that the operands wait in.
 template <class Format, int R, int P, bool KMajor>
 static inline __attribute__((always_inline)) void multiply(int64_t depth, const float* a, const float* b, int64_t b_stride,
-                                                           vf (&acc)[R][2 * P]) {
+                                                           const float* ahead, int64_t ahead_stride, vf (&acc)[R][2 * P]) {
   constexpr int V = 2 * P;
   const auto step = [&](const float* ak, int row_step) __attribute__((always_inline)) {
     vf bv[V];
@@ -41,10 +44,21 @@ static inline __attribute__((always_inline)) void multiply(int64_t depth, const 
     }
     b += kPanel;
   };
+  constexpr int kLineFloats = 64 / sizeof(float), kRowLines = (P * kPanel + kLineFloats - 1) / kLineFloats, kLines = R * kRowLines;
+  const auto fetch = [&](int line) __attribute__((always_inline)) {
+    __builtin_prefetch(ahead + line / kRowLines * ahead_stride + line % kRowLines * kLineFloats, 1, 2);
+  };
   if constexpr (KMajor) {
-    for (int64_t k = 0; k < depth; ++k) step(a + k * kTileRows, 1);
+    int64_t k = 0;
+    for (int line = 0; line < kLines; ++line) {
+      fetch(line);
+      for (const int64_t end = depth * (line + 1) / kLines; k < end; ++k) step(a + k * kTileRows, 1);
+    }
   } else {
+    const int64_t some = kLines * W / (depth + 1) + 1;  // lines a block
+    int64_t line = 0;
     for (int64_t k0 = 0; k0 < depth; k0 += W, a += R * W) {
+      for (const int64_t end = lesser(line + some, kLines); line < end; ++line) fetch(static_cast<int>(line));
       const int64_t n = lesser(W, depth - k0);
       for (int64_t k = 0; k < n; ++k) step(a + k, W);
     }
@@ -61,6 +75,7 @@ struct Tile {
   int64_t from_stride;
   float* to;
   int64_t to_stride;
+  const float* ahead;     // what the next tile will write, and read before that when it continues a chain; to_stride between rows
   const float* bias;      // added at the end, or null
   const float* residual;  // or null
   int64_t residual_stride;
@@ -91,7 +106,7 @@ static void run_tile(const Tile& t) {
       }
   }
 
-  multiply<Format, R, P, KMajor>(t.depth, t.a, t.b, t.b_stride, acc);
+  multiply<Format, R, P, KMajor>(t.depth, t.a, t.b, t.b_stride, t.ahead, t.to_stride, acc);
 
   if (whole && t.bias == nullptr && t.residual == nullptr) {
 #pragma GCC unroll 14
@@ -222,10 +237,11 @@ static void rows_product(const RowsBlock& p) {
         t.b_stride = words * kPanel;
         t.rows = rows;
         t.columns = p.columns - j;
-        t.from = k0 == 0 ? nullptr : part + r * part_stride + j;
+        t.from = k0 == 0 && !p.continued ? nullptr : part + r * part_stride + j;
         t.from_stride = part_stride;
         t.to = last ? p.y + r * p.y_stride + j : part + r * part_stride + j;
         t.to_stride = last ? p.y_stride : part_stride;
+        t.ahead = r + rows < p.rows ? t.to + rows * t.to_stride : t.to - r * t.to_stride + advance;
         t.bias = last && p.bias != nullptr ? p.bias + j : nullptr;
         t.residual = last && p.residual != nullptr ? p.residual + r * p.residual_stride + j : nullptr;
         t.residual_stride = p.residual_stride;
@@ -266,6 +282,7 @@ static void outer_product(const OuterBlock& p) {
             t.to_stride = p.c_stride;
             t.from = t.to;
             t.from_stride = p.c_stride;
+            t.ahead = r + kTileRows < rows ? t.to + kTileRows * p.c_stride : t.to - r * p.c_stride + kPanel;
             t.bias = t.residual = nullptr;
             t.residual_stride = 0;
             run_tile<Format, kTileRows, 1, true>(t);

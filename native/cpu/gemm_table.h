@@ -21,6 +21,7 @@ struct RowsBlock {
   int64_t residual_stride;
   float* y;
   int64_t y_stride;
+  bool continued;  // the chains go on from what y holds; without a residual
   float* scratch;  // rows_scratch(rows, k, columns) floats, 64-byte aligned
 };
 
@@ -66,8 +67,9 @@ struct GemmTable {
   // The head, one row of `vocab` logits at a time (head.inl). -inf marks a token that is not kept.
   void (*divide_row)(float* z, int64_t vocab, float temperature);
   RowStatistics (*row_statistics)(const float* z, int64_t vocab);
-  // z <- scale * (dlogprob * (onehot(target) - p) - dentropy * p * (log p + entropy)); target < 0: no one-hot term.
-  void (*row_gradient)(float* z, int64_t vocab, const RowStatistics&, int64_t target, double dlogprob, double dentropy, double scale);
+  // z <- scale * (dlogprob * (onehot(target) - p) - dentropy * p * (log p + entropy)); target outside [0, count): no one-hot term. z: a
+  // piece of `count` logits of the row, target counted from its first.
+  void (*row_gradient)(float* z, int64_t count, const RowStatistics&, int64_t target, double dlogprob, double dentropy, double scale);
   // First token whose cumulative probability exceeds u, in order of id.
   int64_t (*row_draw)(const float* z, int64_t vocab, const RowStatistics&, double u);
   int64_t (*row_arg_max)(const float* z, int64_t vocab);

@@ -40,7 +40,8 @@ void logits_score(ThreadPool& pool, const KernelTable& table, float* logits, con
 void logits_train(ThreadPool& pool, const KernelTable& table, float* logits, const int32_t* target, const RowSampling* sampling, int64_t n,
                   int64_t vocab, int64_t first_row, const TokenLoss& loss, float* logprob, float* entropy);
 
-// Bytes of logits that head_* hold for this vocabulary (at most 64 MiB); distillation holds two such buffers of half as many rows.
+// Bytes of logits that head_* hold for this vocabulary (at most 64 MiB); distillation holds two such buffers of half as many rows. The
+// backward pass packs 1,024 rows of the head at a time beside them.
 size_t head_logit_bytes(int64_t vocab);
 
 }  // namespace siri::cpu

@@ -1,5 +1,5 @@
-// The head, one row of logits at a time (float32, `vocab` of them): statistics, gradient, draw, divergence. A row is read from
-// the last-level cache two or three times; the exponential is the cost. Sums run over blocks of kSumBlock in float lanes, blocks in
+// The head, one row of logits at a time (float32, `vocab` of them): statistics, gradient, draw, divergence. Statistics read a row from
+// the last-level cache once: each block of kSumBlock has a maximum of its own. Sums run over a block in float lanes, over blocks in
 // double: fixed order, and as exact for 150,000 tokens as for 500. Logits of -inf are tokens that are not kept: they weigh
 // nothing, and kFloor keeps 0 * inf out of the sums.
 
@@ -22,12 +22,12 @@ static float row_max(const float* z, int64_t vocab) {
   return max_lane(m);
 }
 
-// Sum of exp(z - max) over one block, and of exp(z - max) * (z - max).
+// Sum of exp(z - max) over one block, and of exp(z - max) * (z - max). No logit is above max.
 static inline float block_sum(const float* z, int64_t n, vf max_of_row, float* shift) {
   vf s = zero(), t = zero();
   for (int64_t i = 0; i < n; i += W) {
     const vf d = load_logits(z + i, n - i) - max_of_row;
-    const vf e = exp(d);
+    const vf e = exp_nonpositive(d);
     s = s + e;
     t = fma(e, max(d, set1(kFloor)), t);
   }
@@ -35,36 +35,45 @@ static inline float block_sum(const float* z, int64_t n, vf max_of_row, float* s
   return sum(s);
 }
 
+// Blocks one by one, each against its own maximum; the sums so far move to the greater one of the two. max is -inf when nothing is kept
+// or a logit is NaN.
 static RowStatistics row_statistics(const float* z, int64_t vocab) {
-  RowStatistics r;
-  r.max = row_max(z, vocab);
-  const vf m = set1(r.max);
+  float m = -__builtin_inff();
   double s = 0.0, t = 0.0;
   for (int64_t i = 0; i < vocab; i += kSumBlock) {
+    const int64_t n = lesser(kSumBlock, vocab - i);
+    const float top = row_max(z + i, n), block_max = top > -__FLT_MAX__ ? top : -__FLT_MAX__;
     float shift;
-    s += static_cast<double>(block_sum(z + i, lesser(kSumBlock, vocab - i), m, &shift));
-    t += static_cast<double>(shift);
+    double block = static_cast<double>(block_sum(z + i, n, set1(block_max), &shift)), moment = static_cast<double>(shift);
+    const double rise = static_cast<double>(block_max) - static_cast<double>(m), factor = __builtin_exp(rise > 0.0 ? -rise : rise);
+    if (!(rise <= 0.0)) {
+      t = s > 0.0 ? (t - s * rise) * factor : 0.0;
+      s *= factor;
+      m = block_max;
+    } else {
+      moment = (moment + block * rise) * factor;
+      block *= factor;
+    }
+    s += block;
+    t += moment;
   }
-  r.sum = s;
-  r.log_sum = __builtin_log(s);
-  r.mean_shift = t / s;
-  return r;
+  return {s > 0.0 ? m : -__builtin_inff(), __builtin_log(s), t / s, s};
 }
 
-static void row_gradient(float* z, int64_t vocab, const RowStatistics& r, int64_t target, double dlogprob, double dentropy, double scale) {
+static void row_gradient(float* z, int64_t count, const RowStatistics& r, int64_t target, double dlogprob, double dentropy, double scale) {
   if (dlogprob == 0.0 && dentropy == 0.0) {
-    for (int64_t i = 0; i < vocab; ++i) z[i] = 0.0f;
+    for (int64_t i = 0; i < count; ++i) z[i] = 0.0f;
     return;
   }
   const vf m = set1(r.max), l = set1(static_cast<float>(r.log_sum));
   const vf c1 = set1(static_cast<float>(scale * (-dlogprob - dentropy * (r.log_sum - r.mean_shift))));
   const vf c2 = set1(static_cast<float>(-scale * dentropy));
-  for (int64_t i = 0; i < vocab; i += W) {
-    const int64_t n = lesser(W, vocab - i);
+  for (int64_t i = 0; i < count; i += W) {
+    const int64_t n = lesser(W, count - i);
     const vf logp = load_logits(z + i, n) - m - l;
-    store_some(z + i, exp(logp) * fma(c2, max(logp, set1(kFloor)), c1), n);
+    store_some(z + i, exp_nonpositive(logp) * fma(c2, max(logp, set1(kFloor)), c1), n);
   }
-  if (target >= 0) z[target] += static_cast<float>(scale * dlogprob);
+  if (target >= 0 && target < count) z[target] += static_cast<float>(scale * dlogprob);
 }
 
 static int64_t row_draw(const float* z, int64_t vocab, const RowStatistics& r, double u) {

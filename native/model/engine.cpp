@@ -77,7 +77,7 @@ MemoryPlan Engine::memory_plan() {
     const auto bytes = [&](int64_t rows, int64_t columns) { return backend_->packed_bytes(rows, columns, backward); };
     const size_t layer = bytes(c.q_dim(), c.hidden) + bytes(2 * c.kv_dim(), c.hidden) + bytes(c.hidden, c.q_dim()) +
                          bytes(2 * c.intermediate, c.hidden) + bytes(c.hidden, c.intermediate);
-    packed[backward] = static_cast<size_t>(c.layers) * layer + bytes(c.vocab, c.hidden);
+    packed[backward] = static_cast<size_t>(c.layers) * layer + (backward ? 0 : bytes(c.vocab, c.hidden));  // head_train packs by strips
   }
   return {buffer, cache_.bytes(), buffer, 2 * buffer, forward_.bytes(n, n, n), train_.bytes(n, n, n), packed[0], packed[1]};
 }
