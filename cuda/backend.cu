@@ -8,9 +8,16 @@ namespace {
 
 class DeviceBackend final : public Unfinished {
  public:
-  DeviceBackend(int index, cpu::Compute compute) : device_(index), bfloat16_(compute == cpu::Compute::kBfloat16), rounded_(device_) {}
+  DeviceBackend(int index, cpu::Compute compute)
+      : device_(index),
+        name_(SIRI_DEVICE_NAME ":" + std::to_string(index) + ", " + device_.info().name),
+        bfloat16_(compute == cpu::Compute::kBfloat16),
+        rounded_(device_) {}
 
-  const char* name() const override { return SIRI_DEVICE_NAME; }
+  const char* name() const override { return name_.c_str(); }
+  void enter_thread() override { device_.enter_thread(); }
+  size_t scratch_bytes() const override { return device_.scratch_bytes(); }
+  bool wants_warm_up() const override { return device_.grows(); }
 
   void* allocate(size_t bytes) override { return device_.allocate(bytes); }
   void release(void* p) override { device_.release(p); }
@@ -111,9 +118,13 @@ class DeviceBackend final : public Unfinished {
     device_.begin();
     return SIRI_DEVICE::sum_of_squares(device_, x, n);
   }
-  void adamw(float* weight, const float* gradient, float* m, float* v, int64_t n, const AdamWStep& step) override {
+  void adamw(float* weight, const float* gradient, void* m, void* v, Moments moments, int64_t first, int64_t n,
+             const AdamWStep& step) override {
     device_.begin();
-    SIRI_DEVICE::adamw(device_, weight, gradient, m, v, n, step);
+    if (moments == Moments::kFloat32)
+      SIRI_DEVICE::adamw(device_, weight, gradient, static_cast<float*>(m), static_cast<float*>(v), first, n, step);
+    else
+      SIRI_DEVICE::adamw(device_, weight, gradient, static_cast<bf16*>(m), static_cast<bf16*>(v), first, n, step);
   }
 
  private:
@@ -127,6 +138,7 @@ class DeviceBackend final : public Unfinished {
   }
 
   Device device_;
+  std::string name_;
   bool bfloat16_;
   RoundedWeights rounded_;
 };

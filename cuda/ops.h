@@ -65,9 +65,9 @@ void swiglu(Device& device, const T* gate_up, int64_t rows, int64_t width, T* h)
 template <class T>
 void swiglu_backward(Device& device, const T* gate_up, const T* dh, int64_t rows, int64_t width, T* dgate_up);
 
-// adamw.cu. M: type of the moments.
+// adamw.cu. M: type of the moments; element i of the call is element first + i of the whole.
 template <class M>
-void adamw(Device& device, float* weight, const float* gradient, M* m, M* v, int64_t n, const AdamWStep& step);
+void adamw(Device& device, float* weight, const float* gradient, M* m, M* v, int64_t first, int64_t n, const AdamWStep& step);
 // Waits for the result.
 double sum_of_squares(Device& device, const float* x, int64_t n);
 

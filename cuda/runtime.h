@@ -29,6 +29,11 @@ class Device {
 
   const Stream& stream() const;
   DeviceInfo info() const;
+  // Once by each thread that uses the device, but for the one that made it.
+  void enter_thread();
+  // What scratch has grown to, and whether it is one buffer that does (the emulator takes each piece by itself).
+  size_t scratch_bytes() const;
+  bool grows() const;
 
   // Zeroed, aligned to 256 bytes. Throws MemoryError.
   void* allocate(size_t bytes);

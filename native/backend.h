@@ -80,10 +80,15 @@ struct AdamWStep {
   int64_t step;          // 1-based, for the bias correction
 };
 
+// What AdamW's moments are kept in; arithmetic is float32.
+enum class Moments { kFloat32, kBfloat16 };
+
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual const char* name() const = 0;
+  // Called by a thread before it calls anything else here, but for the one that made the device.
+  virtual void enter_thread() {}
 
   // Device memory, zeroed, 64-byte aligned. Throws MemoryError with the numbers.
   virtual void* allocate(size_t bytes) = 0;
@@ -96,6 +101,10 @@ class Backend {
     (void)rows, (void)columns, (void)backward;
     return 0;
   }
+  // Bytes of device memory that operations keep for themselves between calls: it grows to the largest operation.
+  virtual size_t scratch_bytes() const { return 0; }
+  // Whether a pass over the largest batch is to be run before the first real one, so that what grows has grown.
+  virtual bool wants_warm_up() const { return false; }
   // Weights may have changed: packed copies are stale.
   virtual void weights_changed() = 0;
 
@@ -177,7 +186,11 @@ class Backend {
 
   // Sum of squares in double, order fixed by n alone.
   virtual double sum_of_squares(const float* x, int64_t n) = 0;
-  virtual void adamw(float* weight, const float* gradient, float* m, float* v, int64_t n, const AdamWStep& step) = 0;
+  // m, v [n]: float or bfloat16, as `moments` says. In bfloat16 m is rounded to nearest. v changes by less than its last place at a step,
+  // so it is rounded up with the probability of what is cut off (core/bfloat16.h), by a number that depends on the step and on first + i
+  // alone, where element i of this call is element first + i of the whole.
+  virtual void adamw(float* weight, const float* gradient, void* m, void* v, Moments moments, int64_t first, int64_t n,
+                     const AdamWStep& step) = 0;
 };
 
 }  // namespace siri

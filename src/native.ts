@@ -3,6 +3,7 @@
  * kernels.ts; how the file is found and tried is in native/.
  */
 import { availableParallelism } from "node:os";
+import { DEVICE_PATTERN, KNOWN_DEVICES } from "./device.js";
 import { SiriError } from "./errors.js";
 import { type LoadedBinary, loadBinary } from "./native/load.js";
 
@@ -104,20 +105,31 @@ export const INSTRUCTION_SETS = ["avx512bf16", "avx512", "avx2", "portable"] as 
 export type InstructionSet = (typeof INSTRUCTION_SETS)[number];
 
 export interface NativeEngineOptions {
+  /** "cpu", "cuda", "cuda:N", "auto" (CUDA where it can be used, else the CPU), and "emulated" in builds made for tests. */
+  readonly device: string;
   readonly threads: number;
   /** "" for the best this machine has. */
   readonly isa: string;
   readonly dtype: ComputeType;
   readonly maxBatchTokens: number;
+  /** The longest row that memory is planned for, when it is above maxBatchTokens. */
+  readonly maxRowTokens: number;
   readonly kvCacheMiB: number;
+  /** Type that AdamW's moments are kept in. */
+  readonly moments: ComputeType;
   readonly sharePrefixes: boolean;
 }
 
 export type NativeStore = "weight" | "gradient" | "moment1" | "moment2";
 
-/** Bytes by purpose. Gradients, moments, packedForTraining and trainActivations are taken at the first train() and update(). */
+/**
+ * Bytes by purpose. Gradients, moments and trainActivations are taken by prepareTraining() or the first train(), packedForTraining by the
+ * first train().
+ */
 export interface EngineMemory {
   readonly weights: number;
+  /** Cosines and sines of all positions. */
+  readonly positionTables: number;
   /** Copies of the weights in the order the kernels read them. */
   readonly packedWeights: number;
   readonly packedForTraining: number;
@@ -126,6 +138,24 @@ export interface EngineMemory {
   readonly moments: number;
   readonly forwardActivations: number;
   readonly trainActivations: number;
+  /** What a GPU's operations hold beside, so far. */
+  readonly scratch: number;
+}
+
+/** The CUDA devices of this machine, or why there is none that this build can use. */
+export interface CudaReport {
+  readonly devices: readonly {
+    readonly name: string;
+    /** Compute capability, "9.0". */
+    readonly capability: string;
+    readonly multiprocessors: number;
+    readonly memory: number;
+  }[];
+  /** CUDA version that the driver is for, and that of the runtime in this build, "12.4"; "" where there is none. */
+  readonly driver: string;
+  readonly runtime: string;
+  /** What keeps device 0 from being used, with what to do; "" when nothing does. */
+  readonly obstacle: string;
 }
 
 /** One engine: a thread with its weights (native/model/engine.h). `id` names a call, for abort(). */
@@ -160,6 +190,7 @@ export interface NativeEngine {
     },
   ): Promise<{ tokens: Int32Array; logprobs: Float32Array; finish: "stop" | "length" }>;
   score(id: number, rows: NativeRows): Promise<{ logprobs: Float32Array; entropies: Float32Array }>;
+  prepareTraining(id: number): Promise<void>;
   train(id: number, rows: NativeRows, loss: NativeLoss): Promise<NativeTrainResult>;
   update(
     id: number,
@@ -202,6 +233,7 @@ export interface NativeWorkload {
 export interface NativeAddon {
   readonly Workload: new (spec: NativeWorkloadSpec) => NativeWorkload;
   readonly Engine: new (config: NativeConfig, options: NativeEngineOptions) => NativeEngine;
+  cuda(): CudaReport;
 }
 
 let loaded: LoadedBinary | undefined;
@@ -228,6 +260,14 @@ export function resolveThreads(option: number | undefined): number {
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
     throw new SiriError("SIRI_ARGUMENT", `threads (or SIRI_THREADS) is ${option ?? text}; it must be an integer from 1 to 1024`);
   return threads;
+}
+
+/** Device: the option, else SIRI_DEVICE, else "cpu". Whether this build and machine have it is for the engine to say. */
+export function resolveDevice(option: string | undefined): string {
+  const device = option ?? (process.env.SIRI_DEVICE || "cpu");
+  if (typeof device !== "string" || !DEVICE_PATTERN.test(device))
+    throw new SiriError("SIRI_ARGUMENT", `device (or SIRI_DEVICE) is ${JSON.stringify(device)}; ${KNOWN_DEVICES}`);
+  return device;
 }
 
 /** Instruction set: the option, else SIRI_ISA, else "" (the best this machine has). */

@@ -3,7 +3,6 @@
 #include "check/device_array.h"
 #include "check/families.h"
 #include "ops.h"
-#include "reference/adamw.h"
 #include "reference/embedding.h"
 #include "reference/gigpo.h"
 #include "reference/norm.h"
@@ -153,27 +152,6 @@ void rows(Check& check, Device& device, int64_t n, int64_t width, int64_t vocab)
       });
 }
 
-void moments(Check& check, Device& device, int64_t n) {
-  Random random(check.seed(), 2500 + n);
-  const std::vector<float> weight = random.normals(n), gradient = random.normals(n, 0.1f), m = through_bf16(random.normals(n, 0.05f));
-  std::vector<float> v(n);
-  for (float& x : v) x = to_float(to_bf16(0.01f * static_cast<float>(random.uniform())));
-  const AdamWStep s{1e-2f, 0.9f, 0.999f, 1e-8f, 0.1f, 0.7f, 5};
-  check.operation(
-      "adamw", size_text("n", n) + " bf16 moments", Cost{0, 20.0 * n},
-      [&](Backend&, Clock& clock) -> Outputs<float> {
-        const Array<float> w(device, weight), g(device, gradient);
-        const Array<bf16> dm(device, rounded(m)), dv(device, rounded(v));
-        clock([&] { adamw(device, w.data(), g.data(), dm.data(), dv.data(), n, s); });
-        return {w.host(), floats(dm.host()), floats(dv.host())};
-      },
-      [&](auto real) -> Outputs<decltype(real)> {
-        std::vector<decltype(real)> w(n), new_m(n), new_v(n);
-        reference::adamw(weight.data(), gradient.data(), m.data(), v.data(), n, s, w.data(), new_m.data(), new_v.data());
-        return {w, stored(new_m), stored(new_v)};
-      });
-}
-
 // `longest`: steps of a trajectory; some trajectories, and some steps' token ranges, are empty.
 void advantages(Check& check, Device& device, int groups, int longest, cpu::Normalisation normalisation, cpu::EpisodeStatistics statistics,
                 bool with_tokens) {
@@ -258,7 +236,6 @@ void check_kernels(Check& check) {
   for (int64_t width : {1, 7, 8, 9, 2056}) swiglu(check, device, 3, width);
   for (int64_t n : {0, 1, 9}) rows(check, device, n, 33, 20);
   rows(check, device, 20, 264, 40);
-  for (int64_t n : {1, 3, 4, 5, 1023, 1025}) moments(check, device, n);
   for (auto normalisation : {cpu::Normalisation::mean_norm, cpu::Normalisation::mean_std_norm})
     for (auto statistics : {cpu::EpisodeStatistics::rows, cpu::EpisodeStatistics::trajectories}) {
       for (int longest : {1, 3, 31, 33, 70}) advantages(check, device, 4, longest, normalisation, statistics, longest != 3);

@@ -67,7 +67,7 @@ Result optimiser(Device& device, int64_t n) {
   for (float& v : second) v = static_cast<float>(random.uniform());
   const Array<float> w(device, random.normals(n)), g(device, random.normals(n)), m(device, random.normals(n)), v(device, second);
   device.begin();
-  adamw(device, w.data(), g.data(), m.data(), v.data(), n, AdamWStep{1e-2f, 0.9f, 0.999f, 1e-8f, 0.1f, 0.7f, 5});
+  adamw(device, w.data(), g.data(), m.data(), v.data(), 0, n, AdamWStep{1e-2f, 0.9f, 0.999f, 1e-8f, 0.1f, 0.7f, 5});
   const double sum = sum_of_squares(device, g.data(), n);
   return {w.host(), m.host(), v.host(), {static_cast<float>(sum)}};
 }

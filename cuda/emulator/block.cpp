@@ -321,7 +321,7 @@ void Block::copy_wait(size_t pending_groups) { land(threads_[current_], pending_
 void Block::land(Thread& thread, size_t groups) {
   while (thread.copies.size() > groups) {
     for (const AsyncCopy& copy : thread.copies.front()) {
-      std::memcpy(copy.memory->data() + copy.offset, copy.data, copy.bytes);
+      std::memcpy(copy.memory->bytes_at(copy.offset), copy.data, copy.bytes);
       const size_t grain = copy.memory->grain();
       for (size_t at = copy.offset / grain; at <= (copy.offset + copy.bytes - 1) / grain; ++at) {
         Cell& cell = copy.memory->cell(at * grain);

@@ -25,6 +25,7 @@ Machine& machine() {
 }
 
 void* Machine::allocate(size_t bytes, bool valid) {
+  const std::lock_guard lock(mutex_);
   try {
     auto memory = std::make_unique<Memory>(bytes, valid);
     std::byte* p = memory->data();
@@ -36,6 +37,7 @@ void* Machine::allocate(size_t bytes, bool valid) {
 }
 
 void Machine::release(void* p) {
+  const std::lock_guard lock(mutex_);
   if (p != nullptr && memory_.erase(static_cast<std::byte*>(p)) == 0)
     throw Violation(Kind::kNotDeviceMemory, "release of memory that the emulated device did not give");
 }
@@ -63,6 +65,7 @@ void Machine::launch(const char* kernel, Extent grid, Extent block, size_t share
   if (shared_bytes > kSharedLimit)
     throw Violation(Kind::kShared, std::string(kernel) + ": " + std::to_string(shared_bytes) + " bytes of dynamic shared memory; " +
                                        std::to_string(kSharedLimit) + " are the most");
+  const std::lock_guard lock(mutex_);
   kernel_ = kernel;
   ++launches_;
   Block run(*this, kernel, grid, block, shared_bytes);

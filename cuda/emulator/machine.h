@@ -1,11 +1,12 @@
-// The emulated device: its memory, and launches that run a kernel's blocks one after another, in order. One per process, used by
-// one thread. Also where mutants are made: a launch can be told to leave out a barrier or a write, or to shift an index.
+// The emulated device: its memory, and launches that run a kernel's blocks one after another, in order. One per process, one
+// thread at a time in it. Also where mutants are made: a launch can be told to leave out a barrier or a write, or to shift an index.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <source_location>
 #include <string>
 #include <vector>
@@ -41,6 +42,9 @@ class Machine {
   static constexpr size_t kSharedLimit = 232448;  // bytes a block can have on sm_90
   static constexpr uint32_t kThreadLimit = 1024;
 
+  // Held by whoever is in the machine: engines have threads of their own.
+  std::recursive_mutex& mutex() { return mutex_; }
+
   // `valid`: zeros that count as written. Throws MemoryError.
   void* allocate(size_t bytes, bool valid);
   void release(void* p);
@@ -63,6 +67,7 @@ class Machine {
   friend class Block;
   uint32_t tick();
 
+  std::recursive_mutex mutex_;
   std::map<const std::byte*, std::unique_ptr<Memory>> memory_;
   uint32_t clock_ = 1;
   int64_t launches_ = 0;

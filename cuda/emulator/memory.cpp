@@ -1,5 +1,8 @@
 #include "emulator/memory.h"
 
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <type_traits>
@@ -15,7 +18,12 @@ Memory::Memory(size_t bytes, bool valid) : bytes_(bytes) {
   std::memset(data_.get(), valid ? 0 : 0xff, bytes);
   make_cells();
   if (valid) mark_valid(0, bytes);
+  void* p = mmap(nullptr, std::max<size_t>(bytes, 1), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) throw std::bad_alloc();
+  address_ = static_cast<std::byte*>(p);
 }
+
+Memory::~Memory() { munmap(address_, std::max<size_t>(bytes_, 1)); }
 
 // Pages of zeros cost nothing until they are touched.
 void Memory::make_cells() {

@@ -1,5 +1,6 @@
 // Memory of the emulated device with a shadow: for every grain of it who wrote it last and who read it since, by the emulator's clock.
-// Knows nothing of threads or kernels: block.h judges.
+// What the device hands out is an address that nobody can read or write, so that host code which forgets where it is ends there and then;
+// only views and copies know where the bytes are. Knows nothing of threads or kernels: block.h judges.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -26,10 +27,16 @@ struct Free {
 
 class Memory {
  public:
-  // `valid`: counts as written (zeros).
+  // `valid`: counts as written (zeros). Throws bad_alloc.
   Memory(size_t bytes, bool valid);
+  ~Memory();
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
 
-  std::byte* data() const { return data_.get(); }
+  // The device's address, aligned to a page.
+  std::byte* data() const { return address_; }
+  // Where the bytes from `offset` on are.
+  std::byte* bytes_at(size_t offset) const { return data_.get() + offset; }
   size_t bytes() const { return bytes_; }
   size_t grain() const { return grain_; }
   // Makes the shadow as fine as `bytes` (a power of two), the size of an element that is accessed.
@@ -47,6 +54,7 @@ class Memory {
   void split(size_t bytes);
   void make_cells();
 
+  std::byte* address_ = nullptr;
   std::unique_ptr<std::byte, Free> data_;
   std::unique_ptr<Cell, Free> cells_;
   size_t bytes_, grain_ = 4;

@@ -41,19 +41,22 @@ emulator::Memory& holder(const void* p, size_t bytes, const char* what) {
 
 void Device::upload(void* device, const void* host, size_t bytes) {
   if (bytes == 0) return;
+  const std::lock_guard lock(emulator::machine().mutex());
   emulator::Memory& memory = holder(device, bytes, "upload");
-  std::memcpy(device, host, bytes);
-  memory.mark_valid(static_cast<size_t>(static_cast<std::byte*>(device) - memory.data()), bytes);
+  const size_t offset = static_cast<size_t>(static_cast<std::byte*>(device) - memory.data());
+  std::memcpy(memory.bytes_at(offset), host, bytes);
+  memory.mark_valid(offset, bytes);
 }
 
 void Device::download(void* host, const void* device, size_t bytes) {
   if (bytes == 0) return;
+  const std::lock_guard lock(emulator::machine().mutex());
   emulator::Memory& memory = holder(device, bytes, "download");
   const size_t offset = static_cast<size_t>(static_cast<const std::byte*>(device) - memory.data());
   if (const size_t at = memory.first_unwritten(offset, bytes); at < offset + bytes)
     throw emulator::Violation(emulator::Kind::kUnwritten, "download of " + std::to_string(bytes) + " bytes: byte " +
                                                               std::to_string(at - offset) + " was never written");
-  std::memcpy(host, device, bytes);
+  std::memcpy(host, memory.bytes_at(offset), bytes);
 }
 
 void Device::wait() {}
@@ -74,11 +77,16 @@ void Device::begin() {
 void* Device::take_host_bytes(size_t bytes) { return impl_->host.emplace_back(bytes, std::byte{0xff}).data(); }
 
 void Device::copy(void* to, const void* from, size_t bytes) {
+  const std::lock_guard lock(emulator::machine().mutex());
   if (emulator::machine().find(from) != nullptr)
     download(to, from, bytes);
   else
     upload(to, from, bytes);
 }
+
+void Device::enter_thread() {}
+bool Device::grows() const { return false; }
+size_t Device::scratch_bytes() const { return 0; }
 
 void Device::begin_timing() {}
 double Device::end_timing() { return 0; }

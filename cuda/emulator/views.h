@@ -65,6 +65,7 @@ class View {
     v.memory_ = memory_;
     return v;
   }
+  // Where the host finds them, after every check.
   T* touch(const Index& i, int64_t n, emulator::Access access) const {
     if (i.value < 0 || i.value + n > count_)
       fail(emulator::Kind::kOutOfBounds, i.where,
@@ -74,7 +75,7 @@ class View {
       fail(emulator::Kind::kMisaligned, i.where,
            "element " + std::to_string(i.value) + " does not lie at a multiple of " + std::to_string(sizeof(T) * n) + " bytes");
     emulator::current->access(*memory_, access, offset(p), sizeof(T) * static_cast<size_t>(n), i.value, i.where);
-    return p;
+    return reinterpret_cast<T*>(memory_->bytes_at(offset(p)));
   }
   size_t offset(const T* p) const { return static_cast<size_t>(reinterpret_cast<const std::byte*>(p) - memory_->data()); }
   static bool dropped(const Where& where) {

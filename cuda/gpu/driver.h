@@ -1,6 +1,8 @@
 // Whether there is a GPU that this build can use, and why not. Needs no driver to ask.
 #pragma once
+#include <cstddef>
 #include <string>
+#include <vector>
 
 namespace siri::cuda {
 
@@ -15,6 +17,18 @@ struct Obstacle {
   std::string code, message;
 };
 Obstacle obstacle(const Probe& probe, int index);
+
+// 12040 as "12.4"; 0 as "".
+std::string version_text(int version);
+
+struct Gpu {
+  std::string name;
+  int major, minor;  // compute capability
+  int multiprocessors;
+  size_t memory_bytes;
+};
+// The devices that a probe has counted, without taking any of them into use.
+std::vector<Gpu> list_gpus(const Probe& probe);
 
 // Throws Error SIRI_NO_CUDA_DEVICE or SIRI_CUDA_DRIVER_TOO_OLD, ArgumentError when there are devices but none of that index.
 void require_device(int index);

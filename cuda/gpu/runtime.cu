@@ -132,6 +132,12 @@ DeviceInfo Device::info() const {
   return info;
 }
 
+void Device::enter_thread() { check(cudaSetDevice(impl_->index), "cudaSetDevice"); }
+
+bool Device::grows() const { return true; }
+
+size_t Device::scratch_bytes() const { return std::max(impl_->scratch.bytes, impl_->scratch.taken); }
+
 void* Device::allocate(size_t bytes) {
   void* p = impl_->get(bytes);
   zero(p, bytes);

@@ -26,7 +26,7 @@ struct Options {
   cpu::Compute compute = cpu::Compute::kFloat32;
   int threads = 2;
   uint64_t seed = 1;
-  bool time = false, small = false;
+  bool time = false, small = false, bench = false;
 };
 
 // What a case costs, for the rate that is printed: arithmetic if there is any to speak of, else memory.
@@ -164,5 +164,8 @@ void check_gemm(Check& check, bool timed = true);
 void check_head(Check& check);
 void check_losses(Check& check);
 void check_core(Check& check);
+// The engine on the CPU with memory that the host cannot reach, and on another device beside the CPU.
+void check_separated_engine(Check& check);
+void check_engine(Check& check, const std::function<std::unique_ptr<Backend>()>& make_device);
 
 }  // namespace siri::check

@@ -1,6 +1,7 @@
 // siri_check: tests every operation of a device against its double-precision twin and times it. No Node, no files.
 //   siri_check [--device cpu|emulated|cuda] [--isa avx512bf16|avx512|avx2|portable|all] [--dtype float32|bfloat16|all] [--threads N]
-//   [--seed S] [--filter NAME] [--time] [--inject NAME]
+//   [--seed S] [--filter NAME] [--time] [--small] [--inject NAME]
+//   siri_check --bench [--device ...] [--dtype ...] [--small]   times at the sizes of a real model, one JSON object a line; no check
 // Exit code: 0 all checks passed, 1 some failed, 2 the arguments are wrong. The last line is `N passed, N failed`.
 #include <algorithm>
 #include <charconv>
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "check/bench.h"
 #include "check/check.h"
 #include "check/check_device.h"
 #include "check/data.h"
@@ -47,14 +49,14 @@ Options parse(int argc, char** argv) {
   Options o;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
-    if (flag == "--time" || flag == "--small") {
-      (flag == "--time" ? o.time : o.small) = true;
+    if (flag == "--time" || flag == "--small" || flag == "--bench") {
+      (flag == "--time" ? o.time : flag == "--small" ? o.small : o.bench) = true;
       continue;
     }
     if (flag != "--device" && flag != "--isa" && flag != "--dtype" && flag != "--threads" && flag != "--seed" && flag != "--filter" &&
         flag != "--inject")
       throw ArgumentError("unknown argument \"" + flag +
-                          "\"; known are --device, --isa, --dtype, --threads, --seed, --filter, --time, --small and --inject");
+                          "\"; known are --device, --isa, --dtype, --threads, --seed, --filter, --time, --small, --bench and --inject");
     if (++i == argc) throw ArgumentError(flag + " needs a value");
     const std::string value = argv[i];
     if (flag == "--device") o.device = value;
@@ -82,6 +84,14 @@ struct Tally {
     injected += check.injected();
   }
 };
+
+std::unique_ptr<siri::Backend> make_device(const Options& options) {
+#ifdef SIRI_CUDA
+  if (options.device == "cuda") return siri::cuda::make_backend(0, options.compute);
+#endif
+  if (options.device == "emulated") return siri::emulated::make_backend(0, options.compute);
+  return siri::make_cpu_backend(options.threads, options.isa == "all" ? "" : options.isa.c_str(), options.compute);
+}
 
 // The device's best copy and product, for the share of the floor.
 void take_peaks(const Options& options, siri::Backend& device, const std::function<void()>& wait, Check& check) {
@@ -136,17 +146,14 @@ void check_isa(const Options& options, const std::string& isa, const std::vector
   siri::check::check_head(check);
   siri::check::check_losses(check);
   siri::check::check_adamw(check);
+  if (isa == all.front()) siri::check::check_separated_engine(check);
   tally.add(check);
 }
 
 // The kernels of cuda/, on a GPU or emulated. In bfloat16 only what multiplies matrices differs from float32.
 void check_cuda(const Options& options, Tally& tally) {
   const bool emulated = options.device == "emulated", bfloat16 = options.compute == siri::cpu::Compute::kBfloat16;
-  std::unique_ptr<siri::Backend> device;
-  if (emulated) device = siri::emulated::make_backend(0, options.compute);
-#ifdef SIRI_CUDA
-  if (!emulated) device = siri::cuda::make_backend(0, options.compute);
-#endif
+  const std::unique_ptr<siri::Backend> device = make_device(options);
   print_heading(options, bfloat16 ? "bfloat16" : "float32");
   Check check(options, {device.get()});
   const siri::check::DeviceArray<float> probe(*device, 1, 0.0f);
@@ -199,6 +206,13 @@ void check_cpu(Options options, Tally& tally) {
 }
 
 int run(Options options) {
+  if (options.bench) {
+    for (const siri::cpu::Compute compute : computes(options)) {
+      options.compute = compute;
+      siri::check::run_bench([&] { return make_device(options); }, compute == siri::cpu::Compute::kBfloat16, options.small);
+    }
+    return 0;
+  }
   Tally tally;
   if (options.device == "cpu")
     check_cpu(options, tally);

@@ -140,8 +140,12 @@ class CpuBackend final : public Backend {
   }
 
   double sum_of_squares(const float* x, int64_t n) override { return cpu::sum_of_squares(pool_, kernels_, x, n); }
-  void adamw(float* weight, const float* gradient, float* m, float* v, int64_t n, const AdamWStep& step) override {
-    cpu::adamw(pool_, kernels_, weight, gradient, m, v, n, step);
+  void adamw(float* weight, const float* gradient, void* m, void* v, Moments moments, int64_t first, int64_t n,
+             const AdamWStep& step) override {
+    if (moments == Moments::kFloat32)
+      cpu::adamw(pool_, kernels_, weight, gradient, static_cast<float*>(m), static_cast<float*>(v), n, step);
+    else
+      cpu::adamw_bfloat16(pool_, kernels_, weight, gradient, static_cast<uint16_t*>(m), static_cast<uint16_t*>(v), first, n, step);
   }
 
  private:

@@ -1,9 +1,11 @@
 #include "cpu/ops.h"
 
 #include <algorithm>
+#include <bit>
 #include <string>
 #include <vector>
 
+#include "core/bfloat16.h"
 #include "core/error.h"
 #include "cpu/op_table.h"
 
@@ -184,6 +186,28 @@ void adamw(ThreadPool& pool, const KernelTable& kernels, float* weight, const fl
   // Cut at cache lines.
   pool.parallel_for((n + 15) / 16, kGrain / 16, [&](int64_t begin, int64_t end, int) {
     kernels.ops->adamw(weight, gradient, m, v, begin * 16, std::min(n, end * 16), step);
+  });
+}
+
+// The moments of a few lines at a time as float32 in the first-level cache.
+void adamw_bfloat16(ThreadPool& pool, const KernelTable& kernels, float* weight, const float* gradient, uint16_t* m, uint16_t* v,
+                    int64_t first, int64_t n, const AdamWStep& step) {
+  constexpr int64_t kPiece = 256;
+  pool.parallel_for((n + kPiece - 1) / kPiece, kGrain / kPiece, [&](int64_t begin, int64_t end, int) {
+    float wide_m[kPiece], wide_v[kPiece];
+    for (int64_t at = begin * kPiece; at < std::min(n, end * kPiece); at += kPiece) {
+      const int64_t count = std::min(kPiece, n - at);
+      for (int64_t i = 0; i < count; ++i) {
+        wide_m[i] = from_bfloat16(m[at + i]);
+        wide_v[i] = from_bfloat16(v[at + i]);
+      }
+      kernels.ops->adamw(weight + at, gradient + at, wide_m, wide_v, 0, count, step);
+      for (int64_t i = 0; i < count; ++i) {
+        m[at + i] = to_bfloat16(wide_m[i]);
+        v[at + i] = round_by_chance(std::bit_cast<uint32_t>(wide_v[i]),
+                                    scramble(static_cast<uint64_t>(first + at + i), static_cast<uint64_t>(step.step)));
+      }
+    }
   });
 }
 

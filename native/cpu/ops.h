@@ -40,5 +40,7 @@ void swiglu_backward(ThreadPool& pool, const KernelTable& kernels, const float* 
 double sum_of_squares(ThreadPool& pool, const KernelTable& kernels, const float* x, int64_t n);
 void adamw(ThreadPool& pool, const KernelTable& kernels, float* weight, const float* gradient, float* m, float* v, int64_t n,
            const AdamWStep& step);
+void adamw_bfloat16(ThreadPool& pool, const KernelTable& kernels, float* weight, const float* gradient, uint16_t* m, uint16_t* v,
+                    int64_t first, int64_t n, const AdamWStep& step);
 
 }  // namespace siri::cpu

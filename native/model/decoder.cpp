@@ -7,20 +7,17 @@
 
 namespace siri {
 
-Decoder::Decoder(Backend& backend, const DecoderConfig& config, Weights& weights) : backend_(backend), config_(config), weights_(weights) {
+Decoder::Decoder(Backend& backend, const DecoderConfig& config, Weights& weights, float* position_tables)
+    : backend_(backend), config_(config), weights_(weights), cos_(position_tables) {
   shape_ = {config.heads, config.kv_heads, config.head_dim, static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.head_dim)))};
   const RopeTable table = make_rope_table(config);
   const size_t bytes = table.cos.size() * sizeof(float);
-  cos_ = static_cast<float*>(backend_.allocate(bytes));
-  sin_ = static_cast<float*>(backend_.allocate(bytes));
+  sin_ = cos_ + table.cos.size();
   backend_.upload(cos_, table.cos.data(), bytes);
   backend_.upload(sin_, table.sin.data(), bytes);
 }
 
-Decoder::~Decoder() {
-  backend_.release(cos_);
-  backend_.release(sin_);
-}
+size_t Decoder::table_bytes(const DecoderConfig& c) { return static_cast<size_t>(c.max_positions * c.head_dim) * sizeof(float); }
 
 Decoder::KvView Decoder::kv_view(const LayerBuffers& l) const {
   const int64_t kv = config_.kv_dim();

@@ -13,8 +13,10 @@ namespace siri {
 
 class Decoder {
  public:
-  Decoder(Backend& backend, const DecoderConfig& config, Weights& weights);
-  ~Decoder();
+  // position_tables: table_bytes() of the device; filled here.
+  Decoder(Backend& backend, const DecoderConfig& config, Weights& weights, float* position_tables);
+  // The cosines and sines of all positions.
+  static size_t table_bytes(const DecoderConfig& config);
 
   // Hidden states of the selected rows after the final norm, [selected, hidden]; valid until the next pass in `workspace`.
   // Writes keys and values of segments with pages into their pages. Null when nothing is selected.

@@ -10,9 +10,34 @@
 namespace siri {
 namespace {
 
+constexpr char kWeights[] = "weights", kPositionTables[] = "position tables", kCache[] = "KV cache", kActivations[] = "activations",
+               kGradients[] = "gradients", kMoments[] = "AdamW moments";
+
 std::exception_ptr closed_error() {
   return std::make_exception_ptr(
       Error("SIRI_CLOSED", "the policy was closed before this call was done; keep it open until its promises settle"));
+}
+
+MemoryPlan make_plan(const Backend& backend, const DecoderConfig& c, size_t cache_bytes, const Weights& weights, Workspace& forward,
+                     Workspace& train, int64_t rows) {
+  size_t packed[2] = {};
+  for (const bool backward : {false, true}) {
+    const auto bytes = [&](int64_t height, int64_t width) { return backend.packed_bytes(height, width, backward); };
+    const size_t layer = bytes(c.q_dim(), c.hidden) + bytes(2 * c.kv_dim(), c.hidden) + bytes(c.hidden, c.q_dim()) +
+                         bytes(2 * c.intermediate, c.hidden) + bytes(c.hidden, c.intermediate);
+    // The gradient of the head packs strip by strip.
+    packed[backward] = static_cast<size_t>(c.layers) * layer + (backward ? 0 : bytes(c.vocab, c.hidden));
+  }
+  return {.weights = weights.bytes(Store::kWeight),
+          .position_tables = Decoder::table_bytes(c),
+          .kv_cache = KvCache::whole_blocks(c, cache_bytes),
+          .gradients = weights.bytes(Store::kGradient),
+          .moments = 2 * weights.bytes(Store::kMoment1),
+          .forward_activations = forward.bytes(rows, rows, rows),
+          .train_activations = train.bytes(rows, rows, rows),
+          .packed_weights = packed[0],
+          .packed_for_training = packed[1],
+          .scratch = 0};
 }
 
 }  // namespace
@@ -21,14 +46,23 @@ Engine::Engine(std::unique_ptr<Backend> backend, const DecoderConfig& config, co
     : backend_(std::move(backend)),
       config_(config),
       options_(options),
-      weights_(*backend_, config_),
-      decoder_(*backend_, config_, weights_),
+      weights_(config_, options_.moments),
       forward_(*backend_, config_, Workspace::Mode::kForward),
       train_(*backend_, config_, Workspace::Mode::kTrain),
-      cache_(*backend_, config_, options.kv_cache_bytes, options.share_prefixes),
+      plan_(make_plan(*backend_, config_, options_.kv_cache_bytes, weights_, forward_, train_, planned_rows())),
+      always_(*backend_, {{kWeights, plan_.weights},
+                          {kPositionTables, plan_.position_tables},
+                          {kCache, plan_.kv_cache},
+                          {kActivations, plan_.forward_activations}}),
+      training_(*backend_),
+      decoder_(*backend_, config_, weights_, always_.part(kPositionTables)),
+      cache_(config_, always_.part(kCache), plan_.kv_cache, options.share_prefixes),
       scheduler_(*backend_, config_, weights_, decoder_, forward_, cache_, options.max_batch_tokens),
-      trainer_(*backend_, config_, weights_, decoder_, forward_, train_, options.max_batch_tokens, options.share_prefixes),
-      thread_([this] { loop(); }) {}
+      trainer_(*backend_, config_, weights_, decoder_, forward_, train_, options.max_batch_tokens, options.share_prefixes) {
+  weights_.place(Store::kWeight, always_.part(kWeights));
+  forward_.place(always_.part<void>(kActivations), plan_.forward_activations);
+  thread_ = std::thread([this] { loop(); });
+}
 
 Engine::~Engine() { close(); }
 
@@ -64,22 +98,32 @@ EngineStats Engine::stats() const {
 }
 
 void Engine::publish_stats() {
+  const size_t scratch = backend_->scratch_bytes();
   const std::lock_guard lock(mutex_);
+  scratch_ = scratch;
   stats_ = {scheduler_.stats(), trainer_.trained_tokens(), trainer_.saved_tokens(), weight_version_};
 }
 
-MemoryPlan Engine::memory_plan() {
-  const size_t buffer = static_cast<size_t>(weights_.elements()) * sizeof(float);
-  const int64_t n = options_.max_batch_tokens;
-  size_t packed[2] = {};
-  const DecoderConfig& c = config_;
-  for (const bool backward : {false, true}) {
-    const auto bytes = [&](int64_t rows, int64_t columns) { return backend_->packed_bytes(rows, columns, backward); };
-    const size_t layer = bytes(c.q_dim(), c.hidden) + bytes(2 * c.kv_dim(), c.hidden) + bytes(c.hidden, c.q_dim()) +
-                         bytes(2 * c.intermediate, c.hidden) + bytes(c.hidden, c.intermediate);
-    packed[backward] = static_cast<size_t>(c.layers) * layer + (backward ? 0 : bytes(c.vocab, c.hidden));  // head_train packs by strips
-  }
-  return {buffer, cache_.bytes(), buffer, 2 * buffer, forward_.bytes(n, n, n), train_.bytes(n, n, n), packed[0], packed[1]};
+MemoryPlan Engine::memory_plan() const {
+  MemoryPlan plan = plan_;
+  const std::lock_guard lock(mutex_);
+  plan.scratch = scratch_;
+  return plan;
+}
+
+void Engine::prepare_training() {
+  if (training_.taken()) return;
+  training_.take({{kGradients, plan_.gradients}, {kMoments, plan_.moments}, {kActivations, plan_.train_activations}});
+  weights_.place(Store::kGradient, training_.part(kGradients));
+  weights_.place(Store::kMoment1, training_.part(kMoments));
+  weights_.place(Store::kMoment2, training_.part<char>(kMoments) + weights_.bytes(Store::kMoment1));
+  train_.place(training_.part<void>(kActivations), plan_.train_activations);
+  if (backend_->wants_warm_up()) trainer_.warm_up(planned_rows());
+}
+
+TrainResult Engine::train(const RowSet& rows, const LossSpec& loss, const std::atomic<bool>& aborted) {
+  prepare_training();
+  return trainer_.train(rows, loss, aborted);
 }
 
 void Engine::start_sampling(std::shared_ptr<Job> job) {
@@ -105,6 +149,7 @@ void Engine::start_sampling(std::shared_ptr<Job> job) {
 }
 
 void Engine::loop() {
+  backend_->enter_thread();
   for (;;) {
     std::shared_ptr<Job> job;
     {
@@ -179,17 +224,13 @@ UpdateResult Engine::update(const AdamWOptions& options) {
 
 void Engine::read(Store store, const std::string& name, float* out) {
   const TensorInfo& t = weights_.find(name);
-  if (!weights_.has(store)) {
-    std::fill_n(out, t.size, 0.0f);
-    return;
-  }
-  backend_->download(out, weights_.data(store) + t.offset, static_cast<size_t>(t.size) * sizeof(float));
+  weights_.read(*backend_, store, t.offset, t.size, out);
 }
 
 void Engine::write(Store store, const std::string& name, const float* data) {
   const TensorInfo& t = weights_.find(name);
-  weights_.ensure(store);
-  backend_->upload(weights_.data(store) + t.offset, data, static_cast<size_t>(t.size) * sizeof(float));
+  if (store != Store::kWeight) prepare_training();
+  weights_.write(*backend_, store, t.offset, t.size, data);
   if (store == Store::kWeight) weights_changed();
 }
 
@@ -216,7 +257,7 @@ void Engine::initialise(uint64_t seed, double deviation) {
         if (i + 1 < t.size) values[i + 1] = static_cast<float>(radius * std::sin(angle));
       }
     ++stream;
-    backend_->upload(weights_.data(Store::kWeight) + t.offset, values.data(), static_cast<size_t>(t.size) * sizeof(float));
+    weights_.write(*backend_, Store::kWeight, t.offset, t.size, values.data());
   }
   weights_changed();
 }

@@ -17,20 +17,27 @@ size_t KvCache::KeyHash::operator()(const Key& k) const {
   return static_cast<size_t>(h);
 }
 
-KvCache::KvCache(Backend& backend, const DecoderConfig& c, size_t bytes, bool reuse)
-    : backend_(backend), layers_(c.layers), row_(c.kv_dim()), reuse_(reuse) {
-  const size_t block_bytes = static_cast<size_t>(layers_ * 2 * kBlockTokens * row_) * sizeof(float);
-  const auto count = static_cast<int64_t>(bytes / block_bytes);
-  if (count < 1)
-    throw MemoryError("the KV cache of " + std::to_string(bytes) + " bytes is smaller than one block of " + std::to_string(kBlockTokens) +
-                      " tokens (" + std::to_string(block_bytes) + " bytes); raise kvCacheMiB");
-  bytes_ = static_cast<size_t>(count) * block_bytes;
-  memory_ = static_cast<float*>(backend_.allocate(bytes_));
-  blocks_.resize(count);
-  for (int64_t i = count; i-- > 0;) free_.push_back(static_cast<int32_t>(i));
+namespace {
+
+size_t block_bytes(const DecoderConfig& c) {
+  return static_cast<size_t>(c.layers * 2 * KvCache::kBlockTokens * c.kv_dim()) * sizeof(float);
 }
 
-KvCache::~KvCache() { backend_.release(memory_); }
+}  // namespace
+
+size_t KvCache::whole_blocks(const DecoderConfig& c, size_t bytes) {
+  const size_t block = block_bytes(c);
+  if (bytes < block)
+    throw MemoryError("the KV cache of " + std::to_string(bytes) + " bytes is smaller than one block of " + std::to_string(kBlockTokens) +
+                      " tokens (" + std::to_string(block) + " bytes); raise kvCacheMiB");
+  return bytes / block * block;
+}
+
+KvCache::KvCache(const DecoderConfig& c, float* memory, size_t bytes, bool reuse)
+    : layers_(c.layers), row_(c.kv_dim()), reuse_(reuse), bytes_(bytes), memory_(memory) {
+  blocks_.resize(bytes / block_bytes(c));
+  for (int64_t i = capacity_blocks(); i-- > 0;) free_.push_back(static_cast<int32_t>(i));
+}
 
 bool KvCache::first_missing(const int32_t* tokens, int64_t count, Key* key) const {
   uint64_t parent = 0;

@@ -2,15 +2,15 @@
 //
 // A full block is known by (the block before it, its tokens): equal prompts share blocks from the first position on, compared
 // token by token, so nothing can collide. Blocks are reference counted; a block nobody uses stays until its memory is needed,
-// least recently used first. invalidate() (new weights) forgets all contents. Memory is taken once, in the constructor.
+// least recently used first. invalidate() (new weights) forgets all contents. Only addresses are kept of the device's memory.
 // Knows nothing of requests. Not thread-safe: the engine's thread owns it.
 #pragma once
 #include <array>
+#include <cstddef>
 #include <list>
 #include <unordered_map>
 #include <vector>
 
-#include "backend.h"
 #include "model/batch.h"
 #include "model/config.h"
 
@@ -38,9 +38,10 @@ class KvCache {
  public:
   static constexpr int64_t kBlockTokens = 16;
 
-  // Throws MemoryError with the numbers when `bytes` holds no block. Without `reuse` no content is ever known.
-  KvCache(Backend& backend, const DecoderConfig& config, size_t bytes, bool reuse);
-  ~KvCache();
+  // Bytes of the whole blocks that `bytes` hold. Throws MemoryError with the numbers when that is none.
+  static size_t whole_blocks(const DecoderConfig& config, size_t bytes);
+  // memory: `bytes` of the device, of whole blocks. Without `reuse` no content is ever known.
+  KvCache(const DecoderConfig& config, float* memory, size_t bytes, bool reuse);
   KvCache(const KvCache&) = delete;
   KvCache& operator=(const KvCache&) = delete;
 
@@ -85,12 +86,11 @@ class KvCache {
   void reference(int32_t block);
   void append(CachedSequence* sequence, int32_t block);
 
-  Backend& backend_;
   int64_t layers_;
   int64_t row_;  // kv_dim
   bool reuse_;
-  size_t bytes_ = 0;
-  float* memory_ = nullptr;  // [block][layer][key, value][kBlockTokens, kv_dim]
+  size_t bytes_;
+  float* memory_;  // [block][layer][key, value][kBlockTokens, kv_dim]
   std::vector<Block> blocks_;
   std::vector<int32_t> free_;
   std::list<int32_t> unused_;  // known content, no reference; least recently used first

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 
+#include "core/bfloat16.h"
 #include "core/error.h"
 #include "core/system.h"
 
@@ -23,13 +24,6 @@ struct Close {
 }
 
 }  // namespace
-
-uint16_t to_bfloat16(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return static_cast<uint16_t>(bits >> 16 | 0x40u);
-  return static_cast<uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
-}
 
 uint16_t to_float16(float x) {
   uint32_t bits;
@@ -69,11 +63,10 @@ void write_tensor_file(Backend& backend, const Weights& weights, const std::stri
   std::vector<uint16_t> rounded;
   for (const FileTensor& t : tensors) {
     const TensorInfo& info = weights.find(t.name);
-    const float* data = weights.data(t.store);
     for (int64_t at = 0; at < info.size; at += kChunk) {
       const int64_t n = std::min(kChunk, info.size - at);
-      values.assign(n, 0.0f);
-      if (data) backend.download(values.data(), data + info.offset + at, static_cast<size_t>(n) * sizeof(float));
+      values.resize(n);
+      weights.read(backend, t.store, info.offset + at, n, values.data());
       if (type == FileType::kFloat32) {
         write(values.data(), static_cast<size_t>(n) * sizeof(float));
         continue;

@@ -21,7 +21,6 @@ void write_tensor_file(Backend& backend, const Weights& weights, const std::stri
                        const std::vector<FileTensor>& tensors, FileType type);
 
 // Round to nearest, ties to even; NaN stays NaN.
-uint16_t to_bfloat16(float x);
 uint16_t to_float16(float x);
 
 }  // namespace siri

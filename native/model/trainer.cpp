@@ -90,7 +90,6 @@ LogitLoss Trainer::divergence_loss(const LossSpec& spec, TokenTerms& terms) {
 }
 
 TrainResult Trainer::train(const RowSet& rows, const LossSpec& spec, const std::atomic<bool>& aborted) {
-  weights_.ensure(Store::kGradient);
   const float* head = weights_.data(Store::kWeight) + weights_.head();
   float* dhead = weights_.data(Store::kGradient) + weights_.head();
   const bool distill = spec.kind == LossKind::kDistill;
@@ -156,14 +155,12 @@ UpdateResult Trainer::update(const AdamWOptions& o) {
     throw NumericError(
         "the gradient norm is " + std::to_string(norm) +
         "; the weights were left as they were. Call zeroGradients() and train again, with a lower learning rate or checked inputs");
-  weights_.ensure(Store::kMoment1);
-  weights_.ensure(Store::kMoment2);
   AdamWStep step{o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, 1.0f, step_ + 1};
   if (o.max_grad_norm > 0) step.gradient_scale = static_cast<float>(std::min(1.0, o.max_grad_norm / (norm + 1e-6)));
   const auto apply = [&](int64_t begin, int64_t end, float decay) {
     step.weight_decay = decay;
-    backend_.adamw(weights_.data(Store::kWeight) + begin, gradient + begin, weights_.data(Store::kMoment1) + begin,
-                   weights_.data(Store::kMoment2) + begin, end - begin, step);
+    backend_.adamw(weights_.data(Store::kWeight) + begin, gradient + begin, weights_.element(Store::kMoment1, begin),
+                   weights_.element(Store::kMoment2, begin), weights_.moments(), begin, end - begin, step);
   };
   apply(0, weights_.matrix_elements(), o.weight_decay);
   apply(weights_.matrix_elements(), weights_.elements(), 0.0f);
@@ -173,9 +170,33 @@ UpdateResult Trainer::update(const AdamWOptions& o) {
   return {norm, step_};
 }
 
+void Trainer::warm_up(int64_t tokens) {
+  RowSet rows;
+  rows.offsets = rows.response_offsets = {0};
+  for (int64_t left = tokens; left > 0;) {
+    const int64_t inputs = std::min(left, config_.max_positions - 1);
+    for (int64_t i = 0; i <= inputs; ++i) rows.tokens.push_back(static_cast<int32_t>((left + i) % config_.vocab));
+    rows.offsets.push_back(static_cast<int64_t>(rows.tokens.size()));
+    rows.response_start.push_back(1);
+    rows.response_offsets.push_back(rows.response_offsets.back() + inputs);
+    rows.sampling.push_back({});
+    left -= inputs;
+  }
+  LossSpec loss;
+  loss.kind = LossKind::kWeighted;
+  loss.mask = loss.weight = std::vector<float>(rows.response_tokens(), 1.0f);
+  const std::atomic<bool> aborted = false;
+  train(rows, loss, aborted);
+  loss.kind = LossKind::kDistill;
+  loss.teacher = rows;
+  train(rows, loss, aborted);
+  score(rows, aborted);
+  zero_gradients();
+  trained_tokens_ = saved_tokens_ = 0;
+}
+
 void Trainer::zero_gradients() {
-  if (weights_.has(Store::kGradient))
-    backend_.zero(weights_.data(Store::kGradient), static_cast<size_t>(weights_.elements()) * sizeof(float));
+  if (weights_.has(Store::kGradient)) backend_.zero(weights_.data(Store::kGradient), weights_.bytes(Store::kGradient));
   has_gradients_ = false;
 }
 

@@ -40,12 +40,15 @@ class Trainer {
           int64_t max_batch_tokens, bool share_prefixes);
 
   ScoreResult score(const RowSet& rows, const std::atomic<bool>& aborted);
-  // Adds to the gradients. When it throws (abort, a loss that is not finite) all gradients are cleared.
+  // Adds to the gradients. Training memory has been placed: gradients, moments, the activations. When it throws (abort, a loss that is not
+  // finite) all gradients are cleared.
   TrainResult train(const RowSet& rows, const LossSpec& loss, const std::atomic<bool>& aborted);
   // Applies and clears the gradients. Throws NumericError (weights and gradients as they were) when their norm is not finite, and
   // an error with code SIRI_STATE when nothing was trained since the last update.
   UpdateResult update(const AdamWOptions& options);
   void zero_gradients();
+  // Runs every kind of pass over made-up rows of `tokens` tokens together, and leaves gradients and counters as they were before any.
+  void warm_up(int64_t tokens);
 
   bool has_gradients() const { return has_gradients_; }
   int64_t step() const { return step_; }

@@ -1,5 +1,8 @@
 #include "model/weights.h"
 
+#include <algorithm>
+
+#include "core/bfloat16.h"
 #include "core/error.h"
 
 namespace siri {
@@ -9,7 +12,7 @@ int64_t aligned(int64_t n) { return (n + 15) / 16 * 16; }
 
 }  // namespace
 
-Weights::Weights(Backend& backend, const DecoderConfig& c) : backend_(backend) {
+Weights::Weights(const DecoderConfig& c, Moments moments) : moments_(moments) {
   int64_t at = 0;
   // Appends a tensor at `at`; the next one is adjacent unless the caller aligns.
   auto add = [&](std::vector<TensorInfo>& into, std::string name, std::vector<int64_t> shape) {
@@ -88,17 +91,25 @@ Weights::Weights(Backend& backend, const DecoderConfig& c) : backend_(backend) {
   }
   tensors_.insert(tensors_.end(), last.begin(), last.end());
   tensors_.insert(tensors_.end(), head.begin(), head.end());
-  ensure(Store::kWeight);
 }
 
-Weights::~Weights() {
-  for (float* p : buffers_)
-    if (p) backend_.release(p);
+void Weights::read(Backend& backend, Store store, int64_t at, int64_t n, float* out) const {
+  if (!has(store)) {
+    std::fill_n(out, n, 0.0f);
+  } else if (element_bytes(store) == sizeof(float)) {
+    backend.download(out, element(store, at), static_cast<size_t>(n) * sizeof(float));
+  } else {
+    std::vector<uint16_t> half(n);
+    backend.download(half.data(), element(store, at), half.size() * sizeof(uint16_t));
+    std::transform(half.begin(), half.end(), out, from_bfloat16);
+  }
 }
 
-void Weights::ensure(Store store) {
-  float*& p = buffers_[static_cast<int>(store)];
-  if (!p) p = static_cast<float*>(backend_.allocate(static_cast<size_t>(elements_) * sizeof(float)));
+void Weights::write(Backend& backend, Store store, int64_t at, int64_t n, const float* values) {
+  if (element_bytes(store) == sizeof(float)) return backend.upload(element(store, at), values, static_cast<size_t>(n) * sizeof(float));
+  std::vector<uint16_t> half(n);
+  std::transform(values, values + n, half.begin(), to_bfloat16);
+  backend.upload(element(store, at), half.data(), half.size() * sizeof(uint16_t));
 }
 
 const TensorInfo& Weights::find(std::string_view name) const {

@@ -19,24 +19,31 @@ struct Bump {
 }  // namespace
 
 Workspace::~Workspace() {
-  if (memory_) backend_.release(memory_);
+  if (own_) backend_.release(own_);
 }
 
-size_t Workspace::bytes(int64_t rows, int64_t selected, int64_t gathered) { return place(nullptr, rows, selected, gathered); }
+void Workspace::place(void* memory, size_t bytes) {
+  memory_ = static_cast<char*>(memory);
+  capacity_ = bytes;
+}
+
+size_t Workspace::bytes(int64_t rows, int64_t selected, int64_t gathered) { return lay_out(nullptr, rows, selected, gathered); }
 
 void Workspace::layout(int64_t rows, int64_t selected, int64_t gathered) {
   const size_t need = bytes(rows, selected, gathered);
   if (need > capacity_) {
-    if (memory_) backend_.release(memory_);
-    memory_ = nullptr;
-    capacity_ = 0;
-    memory_ = static_cast<char*>(backend_.allocate(need));
+    if (own_) {
+      backend_.release(own_);
+      own_ = memory_ = nullptr;
+      capacity_ = 0;
+    }
+    memory_ = own_ = static_cast<char*>(backend_.allocate(need));
     capacity_ = need;
   }
-  place(memory_, rows, selected, gathered);
+  lay_out(memory_, rows, selected, gathered);
 }
 
-size_t Workspace::place(char* base, int64_t R, int64_t S, int64_t G) {
+size_t Workspace::lay_out(char* base, int64_t R, int64_t S, int64_t G) {
   const DecoderConfig& c = config_;
   Bump b{base};
   const bool train = mode_ == Mode::kTrain;

@@ -1,5 +1,6 @@
-// Activations of one pass in one arena: pointers are laid out for (rows, selected rows) before the pass; the arena grows only
-// when a batch is larger than any before it. Knows the buffers' sizes, not what is computed in them.
+// Activations of one pass: pointers are laid out for (rows, selected rows) before the pass, in memory that was planned for the largest
+// batch. A batch that is larger all the same (one long row) gets memory of its own, which is kept. Knows the buffers' sizes, not what is
+// computed in them.
 #pragma once
 #include <vector>
 
@@ -36,8 +37,9 @@ class Workspace {
 
   // Bytes a pass over `rows` rows needs, `selected` of them selected, `gathered` rows of them for the head.
   size_t bytes(int64_t rows, int64_t selected, int64_t gathered);
+  // Memory of the device to lay buffers out in. No pass may have been laid out before.
+  void place(void* memory, size_t bytes);
   void layout(int64_t rows, int64_t selected, int64_t gathered);
-  size_t capacity() const { return capacity_; }
 
   // In forward mode all layers share one set of buffers.
   const LayerBuffers& layer(int64_t i) const { return layers_[mode_ == Mode::kTrain ? i : 0]; }
@@ -67,12 +69,13 @@ class Workspace {
   float* dact;          // (R, intermediate)
 
  private:
-  size_t place(char* base, int64_t rows, int64_t selected, int64_t gathered);
+  size_t lay_out(char* base, int64_t rows, int64_t selected, int64_t gathered);
 
   Backend& backend_;
   DecoderConfig config_;
   Mode mode_;
   char* memory_ = nullptr;
+  char* own_ = nullptr;  // what was taken here
   size_t capacity_ = 0;
   std::vector<LayerBuffers> layers_;
 };

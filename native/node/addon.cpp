@@ -9,6 +9,7 @@ namespace {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   siri::node::register_policy(env, exports);
+  siri::node::register_devices(env, exports);
   siri::node::register_workload(env, exports);
   register_kernels(env, exports);
   return exports;

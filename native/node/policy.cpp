@@ -6,10 +6,10 @@
 #include <unordered_map>
 #include <utility>
 
-#include "cpu/cpu_backend.h"
 #include "model/engine.h"
 #include "model/tensor_file.h"
 #include "node/arguments.h"
+#include "node/devices.h"
 #include "node/register.h"
 
 namespace siri::node {
@@ -116,6 +116,7 @@ class PolicyEngine : public Napi::ObjectWrap<PolicyEngine> {
                                           InstanceMethod<&PolicyEngine::abort>("abort"),
                                           InstanceMethod<&PolicyEngine::sample>("sample"),
                                           InstanceMethod<&PolicyEngine::score>("score"),
+                                          InstanceMethod<&PolicyEngine::prepare_training>("prepareTraining"),
                                           InstanceMethod<&PolicyEngine::train>("train"),
                                           InstanceMethod<&PolicyEngine::update>("update"),
                                           InstanceMethod<&PolicyEngine::zero_gradients>("zeroGradients"),
@@ -134,12 +135,14 @@ class PolicyEngine : public Napi::ObjectWrap<PolicyEngine> {
     guarded(env, [&] {
       const auto options = info[1].As<Napi::Object>();
       threads_ = static_cast<int>(integer(options, "threads"));
-      std::unique_ptr<Backend> backend = make_cpu_backend(
-          threads_, text(options, "isa").c_str(),
-          choice<cpu::Compute>(options, "dtype", {{"float32", cpu::Compute::kFloat32}, {"bfloat16", cpu::Compute::kBfloat16}}));
+      std::unique_ptr<Backend> backend = open_device(
+          {text(options, "device"), threads_, text(options, "isa"),
+           choice<cpu::Compute>(options, "dtype", {{"float32", cpu::Compute::kFloat32}, {"bfloat16", cpu::Compute::kBfloat16}})});
       device_ = backend->name();
       EngineOptions engine;
       engine.max_batch_tokens = integer(options, "maxBatchTokens");
+      engine.max_row_tokens = integer(options, "maxRowTokens");
+      engine.moments = choice<Moments>(options, "moments", {{"float32", Moments::kFloat32}, {"bfloat16", Moments::kBfloat16}});
       engine.share_prefixes = boolean(options, "sharePrefixes");
       engine.kv_cache_bytes = static_cast<size_t>(number(options, "kvCacheMiB") * 1048576.0);
       engine_ = std::make_unique<Engine>(std::move(backend), read_config(info[0].As<Napi::Object>()), engine);
@@ -259,6 +262,8 @@ class PolicyEngine : public Napi::ObjectWrap<PolicyEngine> {
       const MemoryPlan plan = e.memory_plan();
       Napi::Object m = Napi::Object::New(info.Env());
       m.Set("weights", static_cast<double>(plan.weights));
+      m.Set("positionTables", static_cast<double>(plan.position_tables));
+      m.Set("scratch", static_cast<double>(plan.scratch));
       m.Set("packedWeights", static_cast<double>(plan.packed_weights));
       m.Set("packedForTraining", static_cast<double>(plan.packed_for_training));
       m.Set("kvCache", static_cast<double>(plan.kv_cache));
@@ -346,13 +351,20 @@ class PolicyEngine : public Napi::ObjectWrap<PolicyEngine> {
     });
   }
 
+  Napi::Value prepare_training(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      Engine* e = &engine();
+      return submit_without_result(info.Env(), call_id(info), false, [e] { e->prepare_training(); });
+    });
+  }
+
   Napi::Value train(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
       auto rows = std::make_shared<RowSet>(read_rows(info[1].As<Napi::Object>()));
       auto loss = std::make_shared<LossSpec>(read_loss(info[2].As<Napi::Object>()));
       Engine* e = &engine();
       return submit_with_result<TrainResult>(
-          info.Env(), call_id(info), false, [e, rows, loss](Engine::Job& job) { return e->trainer().train(*rows, *loss, job.aborted); },
+          info.Env(), call_id(info), false, [e, rows, loss](Engine::Job& job) { return e->train(*rows, *loss, job.aborted); },
           [](Napi::Env env, const TrainResult& r) {
             Napi::Object o = Napi::Object::New(env);
             const LossParts& p = r.parts;

@@ -115,7 +115,7 @@ Workload::Workload(const WorkloadSpec& s) {
       work_ = [=, &b] { b.swiglu_backward(gate_up, h, n, in, dgate_up); };
   } else if (s.op == "adamw") {
     float *w = array(n, 1), *g = array(n, 1), *m = array(n, 1), *v = array(n, 0);
-    work_ = [=, &b] { b.adamw(w, g, m, v, n, {1e-5f, 0.9f, 0.999f, 1e-8f, 0.01f, 1.0f, 10}); };
+    work_ = [=, &b] { b.adamw(w, g, m, v, Moments::kFloat32, 0, n, {1e-5f, 0.9f, 0.999f, 1e-8f, 0.01f, 1.0f, 10}); };
   } else if (s.op == "attention" || s.op == "attention_backward") {
     // `rows` sequences of `out` tokens, width `in`.
     const int64_t heads = in / kHeadDim, kv_heads = std::max<int64_t>(1, heads / kKvShare), kv = kv_heads * kHeadDim, tokens = n * out;

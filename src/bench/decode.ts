@@ -9,10 +9,10 @@ const SEQUENCES = 64;
 const PROMPT = 130;
 const TOKENS = 20;
 
-export async function benchDecode(torch: Torch, options: { threads: number; rounds: number }): Promise<Measurement[]> {
+export async function benchDecode(torch: Torch, options: { device: string; threads: number; rounds: number }): Promise<Measurement[]> {
   const found: Measurement[] = [];
   for (const dtype of COMPUTE_TYPES) {
-    const policy = await Policy.create(TINY, { threads: options.threads, dtype, seed: 1 });
+    const policy = await Policy.create(TINY, { device: options.device, threads: options.threads, dtype, seed: 1 });
     const mine: number[] = [];
     const theirs: number[] = [];
     for (let round = 0; round <= options.rounds; round++) {

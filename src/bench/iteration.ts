@@ -13,11 +13,14 @@ import { type Measurement, peakMiB } from "./report.js";
 const run = promisify(execFile);
 const MORE = 2;
 
-async function secondsOf(iterations: number, dtype: string, threads: number): Promise<number> {
+async function secondsOf(iterations: number, dtype: string, device: string, threads: number): Promise<number> {
   const root = await mkdtemp(join(tmpdir(), "siri-bench-"));
   try {
     const settings = [`run.root=${JSON.stringify(root)}`, `iterations=${iterations}`, "evaluation.every=0", "evaluation.at=[]"];
-    const flags = [...settings, `model.dtype=${dtype}`, `model.threads=${threads}`].flatMap((text) => ["--set", text]);
+    const flags = [...settings, `model.dtype=${dtype}`, `model.device=${device}`, `model.threads=${threads}`].flatMap((text) => [
+      "--set",
+      text,
+    ]);
     const start = performance.now();
     await run(process.execPath, [join(packageRoot(), "bin", "siri.mjs"), "train", "--name", "bench", ...flags], { maxBuffer: 1 << 26 });
     return (performance.now() - start) / 1000;
@@ -26,13 +29,13 @@ async function secondsOf(iterations: number, dtype: string, threads: number): Pr
   }
 }
 
-export async function benchIterations(options: { threads: number; repetitions: number }): Promise<Measurement[]> {
+export async function benchIterations(options: { device: string; threads: number; repetitions: number }): Promise<Measurement[]> {
   const found: Measurement[] = [];
   for (const dtype of COMPUTE_TYPES) {
     const values: number[] = [];
     for (let i = 0; i < options.repetitions; i++) {
-      const short = await secondsOf(1, dtype, options.threads);
-      values.push(((await secondsOf(1 + MORE, dtype, options.threads)) - short) / MORE);
+      const short = await secondsOf(1, dtype, options.device, options.threads);
+      values.push(((await secondsOf(1 + MORE, dtype, options.device, options.threads)) - short) / MORE);
     }
     found.push({ name: `iteration/household-tiny ${dtype}`, unit: "s", better: "less", values, memoryMiB: peakMiB() });
   }

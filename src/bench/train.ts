@@ -9,7 +9,7 @@ import type { Torch } from "./torch.js";
 
 const SHAPE = { layers: 6, width: 256, heads: 8, kv_heads: 2, inner: 1024, context: 512, vocab: 2048, batch: 8 };
 
-export async function benchTrain(torch: Torch, options: { threads: number; rounds: number }): Promise<Measurement[]> {
+export async function benchTrain(torch: Torch, options: { device: string; threads: number; rounds: number }): Promise<Measurement[]> {
   const rows = Array.from({ length: SHAPE.batch }, (_, i) => ({
     tokens: Int32Array.from({ length: SHAPE.context + 1 }, (_, j) => (i * 7919 + j * 104729) % SHAPE.vocab),
     responseStart: 1,
@@ -29,7 +29,7 @@ export async function benchTrain(torch: Torch, options: { threads: number; round
         rms_norm_eps: 1e-6,
         tie_word_embeddings: true,
       },
-      { threads: options.threads, dtype, kvCacheMiB: 16, seed: 1 },
+      { device: options.device, threads: options.threads, dtype, kvCacheMiB: 16, seed: 1 },
     );
     const mine: number[] = [];
     const theirs: number[] = [];

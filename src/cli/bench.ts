@@ -17,12 +17,13 @@ import { markdownTable, type Measurement, textTable } from "../bench/report.js";
 import { benchTextworld, defaultGames, textworldReport } from "../bench/textworld.js";
 import { missingPeer, Torch } from "../bench/torch.js";
 import { benchTrain } from "../bench/train.js";
-import { resolveThreads } from "../native.js";
+import { resolveDevice, resolveThreads } from "../native.js";
 import { registerSkillCost } from "./bench-skill-cost.js";
 import { registerWebshop } from "./bench-webshop.js";
 import { numberFrom, wholeNumber } from "./options.js";
 
 interface Options {
+  readonly device?: string;
   readonly threads?: number;
   readonly rounds: number;
   readonly processorTime?: boolean;
@@ -32,6 +33,8 @@ interface Options {
 }
 
 interface Settings {
+  /** Of the policies that are measured; kernels, gemm and head are the CPU's. */
+  readonly device: string;
   readonly threads: number;
   readonly rounds: number;
   readonly processorTime: boolean;
@@ -46,9 +49,9 @@ const PEERED: Readonly<Record<string, (torch: Torch, s: Settings) => Promise<Mea
 };
 const ALONE: Readonly<Record<string, (s: Settings) => Promise<Measurement[]>>> = {
   kernels: ({ threads, processorTime }) => benchKernels({ threads, seconds: 0.3, processorTime }),
-  engine: ({ threads, rounds }) => benchEngine({ threads, rows: 1400, repetitions: rounds }),
+  engine: ({ device, threads, rounds }) => benchEngine({ device, threads, rows: 1400, repetitions: rounds }),
   environments: ({ rounds }) => benchEnvironments({ episodes: 40, repetitions: rounds }),
-  iteration: ({ threads, rounds }) => benchIterations({ threads, repetitions: Math.min(rounds, 3) }),
+  iteration: ({ device, threads, rounds }) => benchIterations({ device, threads, repetitions: Math.min(rounds, 3) }),
 };
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -79,6 +82,7 @@ export function register(program: Command): void {
     .command("bench", { isDefault: false })
     .description("measures the engine on this machine; run it when nothing else runs")
     .addArgument(new Argument("[names...]", "which; all without a name").choices([...Object.keys(ALONE), ...Object.keys(PEERED)]))
+    .option("--device <name>", "device of engine, iteration, decode and train: cpu, cuda, cuda:N or auto (default: SIRI_DEVICE, else cpu)")
     .option("--threads <n>", "threads of both sides (default: all cores)", wholeNumber(1))
     .option("--rounds <n>", "repetitions, in turns with the peer", wholeNumber(1), 7)
     .option("--processor-time", "kernels, gemm and head: count processor time; with --threads 1 for a machine that is shared")
@@ -88,7 +92,8 @@ export function register(program: Command): void {
     .action(async (names: readonly string[], options: Options) => {
       const threads = resolveThreads(options.threads);
       const chosen = names.length > 0 ? names : [...Object.keys(ALONE), ...Object.keys(PEERED)];
-      const found = await measure(chosen, { threads, rounds: options.rounds, processorTime: options.processorTime ?? false });
+      const device = resolveDevice(options.device);
+      const found = await measure(chosen, { device, threads, rounds: options.rounds, processorTime: options.processorTime ?? false });
       print(options.json ? JSON.stringify(found) : options.markdown ? markdownTable(found) : textTable(found));
       if (options.history && found.length > 0) await appendHistory(found, threads);
     });

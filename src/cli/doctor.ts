@@ -29,6 +29,7 @@ export function register(program: Command): void {
       const findings: Finding[] = [
         ...Object.entries(facts).map(([name, text]) => ({ name, text, ok: true })),
         ...ofEngine,
+        ...cuda(),
         defaults(),
         { name: "slow", text: slow.length === 0 ? "nothing known" : slow.join("; "), ok: true },
       ];
@@ -61,11 +62,14 @@ async function engine(): Promise<{ findings: Finding[]; opened?: EngineFacts }> 
     const before = passedOver.length === 0 ? "the first place looked at" : `passed over: ${passedOver.join("; ")}`;
     findings.push({ name: "binary", text: `${name}, ${(statSync(path).size / 1e6).toFixed(1)} MB, ${how}; ${before}`, ok: true });
     const opened = new (native().Engine)(toy, {
+      device: "cpu",
       threads: resolveThreads(undefined),
       isa: resolveIsa(undefined),
       dtype: "float32",
       maxBatchTokens: 32,
+      maxRowTokens: 0,
       kvCacheMiB: 1,
+      moments: "float32",
       sharePrefixes: true,
     });
     const { device, threads } = opened.info();
@@ -75,6 +79,25 @@ async function engine(): Promise<{ findings: Finding[]; opened?: EngineFacts }> 
   } catch (error) {
     findings.push({ name: "engine", text: (error as Error).message, ok: false });
     return { findings };
+  }
+}
+
+/** GPUs, and what is missing where there is none that can be used: no fault, since the CPU does all of it. */
+function cuda(): Finding[] {
+  const line = (text: string): Finding => ({ name: "cuda", text, ok: true });
+  try {
+    const { devices, driver, runtime, obstacle } = native().cuda();
+    const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+    const versions = [driver === "" ? "no driver" : `driver for CUDA ${driver}`, runtime === "" ? "" : `built with ${runtime}`];
+    return [
+      ...devices.map(({ name, capability, multiprocessors, memory }, i) => ({
+        ...line(`${name}, compute capability ${capability}, ${multiprocessors} multiprocessors, ${gib(memory)}`),
+        name: `cuda:${i}`,
+      })),
+      line(obstacle === "" ? `${versions.join(", ")}; --device cuda uses it` : obstacle),
+    ];
+  } catch (error) {
+    return [line((error as Error).message)];
   }
 }
 

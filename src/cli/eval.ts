@@ -20,7 +20,7 @@ import { type EvaluationResult, evaluate, type Rate } from "../rl/evaluate.js";
 import { retrieve } from "../siri/retrieval.js";
 import { SkillBank } from "../siri/skill-bank.js";
 import { readSkillsFile } from "../siri/skills-file.js";
-import { dataOverride, defaultConfig, environmentConfig, numberFrom, withConfig, wholeNumber } from "./options.js";
+import { dataOverride, defaultConfig, deviceOverride, environmentConfig, numberFrom, withConfig, wholeNumber } from "./options.js";
 import { stopOnSignals } from "./stop.js";
 
 interface Options {
@@ -28,6 +28,7 @@ interface Options {
   readonly config?: string;
   readonly set: readonly string[];
   readonly data?: string;
+  readonly device?: string;
   readonly env?: string;
   readonly split?: string;
   readonly withSkills?: string;
@@ -73,7 +74,7 @@ export function register(program: Command): void {
 export function evalConfig(options: Options): Config {
   const named = options.config ?? (options.policy === undefined ? undefined : runFileOf(options.policy));
   let file = named ?? defaultConfig();
-  const set = [...options.set, ...dataOverride(options.data)];
+  const set = [...options.set, ...dataOverride(options.data), ...deviceOverride(options.device)];
   const give = (key: string, value: string | number) => set.push(`${key}=${JSON.stringify(value)}`);
   const { environment, agent, model } = loadConfig({ file, set: options.set });
   if (options.env !== undefined && options.env !== environment.name) {
@@ -168,9 +169,9 @@ export async function evaluatePolicy(config: Config, options: Pick<Options, "wit
 }
 
 function openPolicy({ model, evaluation }: Config, runtime: Runtime): Promise<Policy | OnnxPolicy> {
-  const { path, threads, dtype, maxBatchTokens, kvCacheMiB } = model;
+  const { path, device, threads, dtype, maxBatchTokens, kvCacheMiB } = model;
   const limit = threads === 0 ? {} : { threads };
-  if (runtime === "siri") return Policy.load(path, { dtype, maxBatchTokens, kvCacheMiB, ...limit });
+  if (runtime === "siri") return Policy.load(path, { device, dtype, maxBatchTokens, kvCacheMiB, ...limit });
   if (evaluation.temperature !== 0) {
     throw new SiriError(
       "CONFIG_RUNTIME",

@@ -22,10 +22,16 @@ export function dataOverride(data: string | undefined): string[] {
   return data === undefined ? [] : [`environment.options.data=${JSON.stringify(resolve(data))}`];
 }
 
-/** Adds `--config`, `--set` and `--data`. */
+/** The override that `--device` stands for. */
+export function deviceOverride(device: string | undefined): string[] {
+  return device === undefined ? [] : [`model.device=${JSON.stringify(device)}`];
+}
+
+/** Adds `--config`, `--set`, `--data` and `--device`. */
 export function withConfig(command: Command): Command {
   return command
     .option("--data <folder>", "the environment's data folder; the same as --set environment.options.data=<folder>")
+    .option("--device <name>", "cpu, cuda, cuda:N or auto; the same as --set model.device=<name>")
     .option("-c, --config <file>", `run file (YAML); default ${DEFAULT_CONFIG} of this package`)
     .option("-s, --set <key=value>", "override one key, for example --set rollout.groups=8; may be repeated", collect, [] as string[]);
 }

@@ -6,7 +6,7 @@ import { cpus } from "node:os";
 import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { SiriError } from "../errors.js";
-import { Policy } from "../policy/policy.js";
+import { Policy, type PolicyOptions } from "../policy/policy.js";
 import { Tokenizer } from "../policy/tokenizer.js";
 import { type BaseSize, baseConfig } from "../pretrain/base.js";
 import { retokenise } from "../pretrain/retokenise.js";
@@ -22,6 +22,7 @@ interface PretrainFlags {
   readonly rows?: number;
   readonly lr?: number;
   readonly seed: number;
+  readonly device?: string;
   readonly hidden?: number;
   readonly layers?: number;
   readonly intermediate?: number;
@@ -39,6 +40,7 @@ interface Plan {
   readonly size: BaseSize;
   readonly train: TrainSettings;
   readonly seed: number;
+  readonly engine: Pick<PolicyOptions, "device">;
 }
 
 const REPORT_FILE = "README.md";
@@ -55,6 +57,7 @@ export function register(program: Command): void {
     .option("--rows <n>", "training rows, each seen once", whole)
     .option("--lr <rate>", "peak learning rate", Number)
     .option("--seed <n>", "seed of games and weights", whole, 0)
+    .option("--device <name>", "cpu, cuda, cuda:N or auto (default: SIRI_DEVICE, else cpu)")
     .option("--hidden <n>", "from nothing: width of the model, a multiple of 64", whole)
     .option("--layers <n>", "from nothing: number of layers", whole)
     .option("--intermediate <n>", "from nothing: width of its feed-forward layers", whole)
@@ -78,7 +81,7 @@ async function pretrain(flags: PretrainFlags): Promise<void> {
       `No model.safetensors in ${plan.out}. Run \`npm run pretrain -- --env ${flags.env} --out ${plan.out}\` first.`,
     );
   }
-  const policy = await Policy.load(plan.out);
+  const policy = await Policy.load(plan.out, plan.engine);
   try {
     const { games = source.defaults.games, temperature = source.defaults.temperature } = flags;
     const begin = performance.now();
@@ -120,11 +123,16 @@ function planOf({ defaults }: Source, flags: PretrainFlags): Plan {
       ...(flags.lr === undefined ? {} : { lr: flags.lr }),
     },
     seed: flags.seed,
+    engine: flags.device === undefined ? {} : { device: flags.device },
   };
 }
 
 /** Trains and saves. @returns one line on time and loss */
-async function train(source: Source, { out, init, size, train: settings, seed }: Plan, say: (text: string) => void): Promise<string> {
+async function train(
+  source: Source,
+  { out, init, size, train: settings, seed, engine }: Plan,
+  say: (text: string) => void,
+): Promise<string> {
   const examples = await source.examples({ seed });
   // The tokenizer's texts come from a stream of their own.
   const sample = async () => take(await source.examples({ seed: seed + 1, shuffleBuffer: 1 }), settings.tokenizerExamples);
@@ -132,13 +140,13 @@ async function train(source: Source, { out, init, size, train: settings, seed }:
   let policy: Policy;
   if (init === undefined) {
     tokenizer = await makeBaseFolder(out, size, await sample());
-    policy = await Policy.create(baseConfig(size), { seed });
+    policy = await Policy.create(baseConfig(size), { ...engine, seed });
   } else if (source.defaults.retokenise) {
     tokenizer = await retokenise(init, out, textsOf(await sample()));
-    policy = await Policy.load(out);
+    policy = await Policy.load(out, engine);
   } else {
     tokenizer = await Tokenizer.load(init);
-    policy = await Policy.load(init);
+    policy = await Policy.load(init, engine);
     await mkdir(out, { recursive: true });
   }
   let last: TrainProgress | undefined;

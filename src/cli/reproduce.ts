@@ -17,7 +17,7 @@ import type { Baseline, Comparison } from "../report/markdown.js";
 import { PUBLISHED } from "../report/published.js";
 import { readRun } from "../report/results.js";
 import { evaluatePolicy } from "./eval.js";
-import { withConfig, wholeNumber } from "./options.js";
+import { dataOverride, deviceOverride, withConfig, wholeNumber } from "./options.js";
 import { PACKAGE_ROOT, packageFile, packageVersion } from "./package.js";
 import { trainRun } from "./train.js";
 
@@ -26,6 +26,8 @@ interface Options {
   readonly seeds: number;
   readonly config?: string;
   readonly set: readonly string[];
+  readonly data?: string;
+  readonly device?: string;
   readonly iterations?: number;
   readonly methods: readonly Method[];
   readonly out: string;
@@ -76,7 +78,7 @@ async function reproduce(options: Options): Promise<void> {
   const seeds = Array.from({ length: options.seeds }, (_, seed) => seed);
   const configFor = (method: Method, seed: number): Config => {
     const iterations = options.iterations === undefined ? [] : [`iterations=${options.iterations}`];
-    const set = [...options.set, ...iterations, `method=${method}`];
+    const set = [...options.set, ...dataOverride(options.data), ...deviceOverride(options.device), ...iterations, `method=${method}`];
     const name = `${options.env}-${method}-seed${seed}`;
     const config = loadConfig({ file, set, seed, name });
     if (config.evaluation.every > 0) return config;

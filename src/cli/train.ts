@@ -6,7 +6,7 @@ import { configForFolder, loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import { type Difference, RunDirectory } from "../run/run-directory.js";
 import { train } from "../siri/trainer.js";
-import { dataOverride, defaultConfig, withConfig, wholeNumber } from "./options.js";
+import { dataOverride, defaultConfig, deviceOverride, withConfig, wholeNumber } from "./options.js";
 import { stopOnSignals } from "./stop.js";
 import { evaluationTable } from "./view/evaluations.js";
 import { lineView } from "./view/lines.js";
@@ -16,6 +16,7 @@ interface Options {
   readonly config?: string;
   readonly set: readonly string[];
   readonly data?: string;
+  readonly device?: string;
   readonly seed?: number;
   readonly name?: string;
   readonly resume?: boolean;
@@ -40,7 +41,7 @@ export function register(program: Command): void {
  * The configuration of a run. A run that is resumed without `--config` takes the one in its own folder, so that only its name is needed.
  */
 export function trainConfig(options: Options): Config {
-  const set = [...options.set, ...dataOverride(options.data)];
+  const set = [...options.set, ...dataOverride(options.data), ...deviceOverride(options.device)];
   const overrides = { set, ...(options.seed === undefined ? {} : { seed: options.seed }) };
   const named = options.name === undefined ? {} : { name: options.name };
   if (options.resume && options.config === undefined) {
@@ -93,6 +94,7 @@ function mayDifferOnResume({ key, stored, given }: Difference): boolean {
   const free = [
     "run",
     "evaluation",
+    "model.device",
     "model.threads",
     "model.kvCacheMiB",
     "rollout.concurrency",

@@ -107,7 +107,7 @@ test("an override below a value is at fault, not the value that it replaced; a n
 
 test("an unknown key that resembles nothing lists what its section has", () => {
   expect(problems(`${MINIMAL}optimiser:\n  quantisation: 4\n`)).toEqual([
-    "run.yaml:4:3: unknown key optimiser.quantisation: optimiser has lr, beta1, beta2, eps, weightDecay, maxGradNorm",
+    "run.yaml:4:3: unknown key optimiser.quantisation: optimiser has lr, beta1, beta2, eps, weightDecay, maxGradNorm, moments",
   ]);
 });
 

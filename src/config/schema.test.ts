@@ -15,6 +15,12 @@ describe("configSchema", () => {
     expect(problems({ environment: undefined, model: undefined })).toEqual(["environment", "model"]);
   });
 
+  it("knows the devices by name", () => {
+    for (const device of ["cpu", "auto", "cuda", "cuda:0", "cuda:15"])
+      expect(configSchema.parse({ ...least, model: { path: "m", device } }).model.device).toBe(device);
+    for (const device of ["tpu", "cuda:", "cuda:x", "gpu", ""]) expect(problems({ model: { path: "m", device } })).toEqual(["model.device"]);
+  });
+
   it("gives the same configuration when it is read again", () => {
     const config = configSchema.parse(least);
     expect(configSchema.parse(JSON.parse(JSON.stringify(config)))).toEqual(config);

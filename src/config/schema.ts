@@ -8,6 +8,7 @@
  * Knows no file and no command line: `load.ts` reads YAML and overrides, `docs.ts` prints the table from these descriptions.
  */
 import { z } from "zod";
+import { DEVICE_PATTERN, KNOWN_DEVICES } from "../device.js";
 
 const count = () => z.number().int().min(1);
 const whole = () => z.number().int().min(0);
@@ -26,6 +27,11 @@ const environment = z.strictObject({
 
 const model = z.strictObject({
   path: z.string().min(1).describe("Hugging Face folder of the base policy; relative to the run file. [ours]"),
+  device: z
+    .string()
+    .regex(DEVICE_PATTERN, KNOWN_DEVICES)
+    .default("cpu")
+    .describe("cpu, cuda (the first GPU), cuda:N, or auto: CUDA where there is one. Another one changes the last bits of results. [ours]"),
   threads: whole().default(0).describe("Threads of the engine; 0 = one per core. Results do not depend on it. [ours]"),
   dtype: z
     .enum(["float32", "bfloat16"])
@@ -121,6 +127,10 @@ const optimiser = z.strictObject({
   eps: z.number().positive().default(1e-8).describe("Added to the root of the second moment. [code]"),
   weightDecay: z.number().min(0).default(0.01).describe("Decoupled decay of matrices. [code]"),
   maxGradNorm: z.number().min(0).default(1).describe("Bound of the global gradient norm; 0 = off. [code]"),
+  moments: z
+    .enum(["float32", "bfloat16"])
+    .default("float32")
+    .describe("What both moments are kept in; bfloat16 halves their memory, the second one rounded by chance. [ours]"),
 });
 
 const warmup = z.strictObject({

@@ -16,6 +16,7 @@ import {
   fromNative,
   native,
   type NativeEngine,
+  resolveDevice,
   resolveIsa,
   resolveThreads,
 } from "../native.js";
@@ -53,6 +54,11 @@ import type {
 } from "./types.js";
 
 export interface PolicyOptions {
+  /**
+   * "cpu", "cuda" (the first GPU), "cuda:N", or "auto": CUDA where this build and machine have it, else the CPU. Default: SIRI_DEVICE, else
+   * "cpu". Files are the same whatever the device.
+   */
+  readonly device?: string;
   /** Default: SIRI_THREADS, else the number of available cores. */
   readonly threads?: number;
   /** "avx512bf16", "avx512", "avx2" or "portable". Default: SIRI_ISA, else the best this machine has. */
@@ -64,8 +70,15 @@ export interface PolicyOptions {
   readonly dtype?: ComputeType;
   /** Rows of one forward pass, in tokens; a longer row gets a pass of its own. Default 1024. */
   readonly maxBatchTokens?: number;
+  /** The longest row that score() and train() will see, so that memory is planned for it. Default: no more than maxBatchTokens. */
+  readonly maxRowTokens?: number;
   /** Memory of the KV cache. Requests wait while it is full. Default 512. */
   readonly kvCacheMiB?: number;
+  /**
+   * What AdamW's moments are kept in: "bfloat16" halves their memory; the second one is rounded by chance, a function of the step, so that
+   * small changes add up. Files hold them as float32. Default "float32".
+   */
+  readonly moments?: ComputeType;
   /**
    * Compute what prompts and rows begin with in common once, in sampling, scoring and training. Log-probs are the same bits without
    * it, gradients the same but for their last bits; false is for comparing. Default true.
@@ -113,16 +126,13 @@ export class Policy implements PolicyHandle {
   readonly vocabSize: number;
   readonly maxPositions: number;
   readonly eosTokens: readonly number[];
-  /** Instruction set the kernels run on, and their threads. */
+  /** What the kernels run on: an instruction set, or "cuda:0, NVIDIA H200"; and the threads of the CPU's. */
   readonly device: string;
   readonly threads: number;
   readonly dtype: ComputeType;
   readonly parameters: number;
   /** Positions the KV cache holds, over all running requests. */
   readonly cacheTokens: number;
-  /** Planned memory, in bytes. */
-  readonly memory: EngineMemory;
-
   readonly #config: ModelConfig;
   readonly #companions: ReadonlyMap<string, Uint8Array>;
   readonly #engine: NativeEngine;
@@ -132,6 +142,7 @@ export class Policy implements PolicyHandle {
   #nextCall = 1;
   #closing: Promise<void> | undefined;
   #lastStats: Omit<PolicyStats, "parameters">;
+  #lastMemory: EngineMemory;
 
   private constructor(
     config: ModelConfig,
@@ -145,17 +156,34 @@ export class Policy implements PolicyHandle {
       throw new SiriError("SIRI_ARGUMENT", `maxBatchTokens is ${maxBatchTokens}; it must be an integer from 1 to ${1 << 24}`);
     if (!(kvCacheMiB > 0 && kvCacheMiB <= 1 << 24))
       throw new SiriError("SIRI_ARGUMENT", `kvCacheMiB is ${kvCacheMiB}; it must be a positive number of MiB`);
+    const maxRowTokens = options.maxRowTokens ?? 0;
+    if (!Number.isInteger(maxRowTokens) || maxRowTokens < 0 || maxRowTokens > 1 << 24)
+      throw new SiriError("SIRI_ARGUMENT", `maxRowTokens is ${maxRowTokens}; it must be an integer from 0 to ${1 << 24}`);
     const sharePrefixes = options.sharePrefixes ?? true;
     if (typeof sharePrefixes !== "boolean")
       throw new SiriError("SIRI_ARGUMENT", `sharePrefixes is ${String(sharePrefixes)}; it must be true or false`);
+    const device = resolveDevice(options.device);
     const threads = resolveThreads(options.threads);
     const isa = resolveIsa(options.isa);
     const dtype = options.dtype ?? "float32";
     if (!COMPUTE_TYPES.includes(dtype))
       throw new SiriError("SIRI_ARGUMENT", `dtype is ${JSON.stringify(dtype)}; known are ${COMPUTE_TYPES.join(", ")}`);
+    const moments = options.moments ?? "float32";
+    if (!COMPUTE_TYPES.includes(moments))
+      throw new SiriError("SIRI_ARGUMENT", `moments is ${JSON.stringify(moments)}; known are ${COMPUTE_TYPES.join(", ")}`);
     const { Engine } = native();
     try {
-      this.#engine = new Engine(config.native, { threads, isa, dtype, maxBatchTokens, kvCacheMiB, sharePrefixes });
+      this.#engine = new Engine(config.native, {
+        device,
+        threads,
+        isa,
+        dtype,
+        maxBatchTokens,
+        maxRowTokens,
+        kvCacheMiB,
+        moments,
+        sharePrefixes,
+      });
     } catch (e) {
       throw fromNative(e);
     }
@@ -164,6 +192,7 @@ export class Policy implements PolicyHandle {
     this.#companions = companions;
     this.#tensors = this.#engine.tensors();
     this.#lastStats = this.#engine.stats();
+    this.#lastMemory = info.memory;
     this.vocabSize = config.native.vocab;
     this.maxPositions = config.native.maxPositions;
     this.eosTokens = eosTokens;
@@ -172,7 +201,6 @@ export class Policy implements PolicyHandle {
     this.dtype = dtype;
     this.parameters = info.parameters;
     this.cacheTokens = info.cacheTokens;
-    this.memory = info.memory;
     this.#limits = { vocab: this.vocabSize, maxPositions: this.maxPositions, cacheTokens: this.cacheTokens };
   }
 
@@ -289,6 +317,20 @@ export class Policy implements PolicyHandle {
     return { ...common, divergence: r.divergence };
   }
 
+  /**
+   * Takes the memory of training now, which train() would do otherwise, and on a GPU runs a pass over a full batch: what does not fit is
+   * an error before the first step. Throws SIRI_OUT_OF_MEMORY with the numbers.
+   */
+  async prepareTraining(): Promise<void> {
+    return this.#run((id) => this.#engine.prepareTraining(id));
+  }
+
+  /** Planned memory in bytes; `scratch` is what it has come to. */
+  get memory(): EngineMemory {
+    if (!this.#closing) this.#lastMemory = this.#engine.info().memory;
+    return this.#lastMemory;
+  }
+
   async update(optimiser: AdamWOptions): Promise<UpdateResult> {
     const checked = checkOptimiser(optimiser);
     return this.#run((id) => this.#engine.update(id, checked));
@@ -380,6 +422,7 @@ export class Policy implements PolicyHandle {
   async close(): Promise<void> {
     if (!this.#closing) {
       this.#lastStats = this.#engine.stats();
+      this.#lastMemory = this.#engine.info().memory;
       this.#closing = this.#engine.close(this.#nextCall++);
     }
     return this.#closing;

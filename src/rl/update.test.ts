@@ -50,6 +50,14 @@ const settings: UpdateSettings = {
   seed: (epoch) => BigInt(epoch),
 };
 
+it("compares sampled and trained log-probs before the first step, and not after", async () => {
+  const policy = new Recorder(); // answers -1 and -2
+  const sampled = rows(8).map((row, i) => ({ ...row, oldLogprobs: Float32Array.of(-1, i === 0 ? -2.5 : i < 4 ? -2 : -9) }));
+  const { logprobGap, logprobGapMax } = await optimise(policy, null, sampled, null, settings);
+  expect(logprobGap).toBe(0.5 / 8);
+  expect(logprobGapMax).toBe(0.5);
+});
+
 describe("mini-batches", () => {
   it("are as even as they can be, hold every row once, and end with a step each", async () => {
     const policy = new Recorder();

@@ -46,6 +46,9 @@ export interface UpdateStatistics {
   readonly entropy: number;
   readonly clipFraction: number;
   readonly approxKl: number;
+  /** Distance of a token's log-prob as sampled and as computed by the first optimiser step, before the weights move: mean and largest. */
+  readonly logprobGap: number;
+  readonly logprobGapMax: number;
   /** k3 to the base policy; null when klCoef is 0. */
   readonly kl: number | null;
   readonly klQ99: number | null;
@@ -131,6 +134,9 @@ class Sums {
   #entropy = 0;
   #clipped = 0;
   #approxKl = 0;
+  #gap = 0;
+  #gapMax = 0;
+  #gapTokens = 0;
   #kl = 0;
   readonly #k3: number[] = [];
   #norm = 0;
@@ -154,10 +160,20 @@ class Sums {
     this.#approxKl += (result.approxKl ?? 0) * n;
     this.#kl += (result.kl ?? 0) * n;
     rows.forEach((row, r) => {
+      if (this.#steps === 0) this.#compare(row.oldLogprobs, result.logprobs[r]!);
       if (!row.refLogprobs) return;
       const found = result.logprobs[r]!;
       for (let j = 0; j < found.length; j++) this.#k3.push(k3(found[j]!, row.refLogprobs[j]!));
     });
+  }
+
+  #compare(sampled: Float32Array, trained: Float32Array): void {
+    for (let j = 0; j < trained.length; j++) {
+      const gap = Math.abs(trained[j]! - sampled[j]!);
+      this.#gap += gap;
+      this.#gapMax = Math.max(this.#gapMax, gap);
+    }
+    this.#gapTokens += trained.length;
   }
 
   extra(result: TrainResult, scale: number): void {
@@ -184,6 +200,8 @@ class Sums {
       entropy: perToken(this.#entropy),
       clipFraction: perToken(this.#clipped),
       approxKl: perToken(this.#approxKl),
+      logprobGap: this.#gapTokens === 0 ? 0 : this.#gap / this.#gapTokens,
+      logprobGapMax: this.#gapMax,
       kl: withKl ? perToken(this.#kl) : null,
       klQ99: withKl && sorted.length > 0 ? sorted[Math.floor(0.99 * (sorted.length - 1))]! : null,
       klMax: withKl && sorted.length > 0 ? sorted.at(-1)! : null,

@@ -39,6 +39,9 @@ export const METRICS = {
   "update/entropy": "Nats per response token.",
   "update/clip_fraction": "Share of tokens whose ratio was clipped.",
   "update/approx_kl": "Mean of ratio - 1 - log ratio: the distance moved since the rollouts.",
+  "update/logprob_gap":
+    "Mean distance of a token's log-prob as sampled and as trained on, at the first optimiser step: 0 on the CPU, where both are the same bits.",
+  "update/logprob_gap_max": "Largest of them.",
   "update/kl": "Mean k3 to the base policy (clamped at 10, as in the loss); absent when update.klCoef is 0.",
   "update/kl_q99": "99% quantile of a token's k3, not clamped.",
   "update/kl_max": "Largest k3 of a token, not clamped.",
@@ -143,6 +146,8 @@ export function updateMetrics(advantages: ArrayLike<number>, statistics: UpdateS
     "update/entropy": statistics.entropy,
     "update/clip_fraction": statistics.clipFraction,
     "update/approx_kl": statistics.approxKl,
+    "update/logprob_gap": statistics.logprobGap,
+    "update/logprob_gap_max": statistics.logprobGapMax,
     ...(statistics.kl === null ? {} : { "update/kl": statistics.kl }),
     ...(statistics.klQ99 === null ? {} : { "update/kl_q99": statistics.klQ99 }),
     ...(statistics.klMax === null ? {} : { "update/kl_max": statistics.klMax }),

@@ -14,7 +14,7 @@ import { checkMade } from "../pretrain/recipe.js";
 import { EnvironmentPool } from "../rl/environments.js";
 import type { RunDirectory } from "../run/run-directory.js";
 import { externalWriter } from "./external-writer.js";
-import { memoryTable } from "./memory-table.js";
+import { checkMemory, memoryTable } from "./memory-table.js";
 import { policyWriter } from "./mine.js";
 import type { TrainerParts } from "./trainer.js";
 
@@ -40,8 +40,11 @@ export async function openParts(config: Config, run: RunDirectory): Promise<Open
   checkMade(config.model.path);
   const tokenizer = await Tokenizer.load(config.model.path);
 
-  const { threads, dtype, maxBatchTokens, kvCacheMiB } = config.model;
-  const options = { dtype, maxBatchTokens, kvCacheMiB, ...(threads === 0 ? {} : { threads }) };
+  const { device, threads, dtype, maxBatchTokens, kvCacheMiB } = config.model;
+  const maxRowTokens = config.agent.maxPromptTokens + (config.agent.maxResponseTokens ?? template.maxResponseTokens);
+  const { moments } = config.optimiser;
+  const options = { device, dtype, moments, maxBatchTokens, maxRowTokens, kvCacheMiB, ...(threads === 0 ? {} : { threads }) };
+  const available = process.availableMemory();
   const policies: Policy[] = [];
   const load = async (dir: string) => {
     const policy = await Policy.load(dir, options);
@@ -55,6 +58,8 @@ export async function openParts(config: Config, run: RunDirectory): Promise<Open
     const policy = await load(checkpoint ? join(checkpoint.dir, CHECKPOINT_POLICY) : config.model.path);
     if (checkpoint) await policy.loadOptimiser(join(checkpoint.dir, CHECKPOINT_OPTIMISER));
     const reference = config.update.klCoef > 0 ? await load(config.model.path) : null;
+    if (!policy.device.startsWith("cuda")) checkMemory(policy.memory, reference?.memory ?? null, available);
+    await policy.prepareTraining();
     const environments = new EnvironmentPool(module);
     const { url } = config.writer;
     const writer =
