@@ -18,6 +18,5 @@ await reportingErrors(() => {
   if (built.status !== 0) throw new SetupError("The build failed.", `${built.stdout}${built.stderr}`.split("\n").slice(-60).join("\n"));
   const env = { ...process.env, SIRI_NATIVE: join(build, "Release", "siri.node"), SIRI_TEST_DEVICE: "emulated" };
   const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
-  process.exitCode =
-    spawnSync(process.execPath, [vitest, "run", "test/device.test.ts"], { cwd: root, stdio: "inherit", env }).status ?? 1;
+  process.exitCode = spawnSync(process.execPath, [vitest, "run", "test/device.test.ts"], { cwd: root, stdio: "inherit", env }).status ?? 1;
 });

@@ -26,5 +26,5 @@ test("what is slow is said with its reason", () => {
     expect(slowness({ isa: "portable", threads: cores })).toEqual(
       expect.arrayContaining(["everything: SIRI_ISA asks for the portable kernels"]),
     );
-  expect(slowness(undefined)).toEqual(whole);
+  expect(slowness(undefined).join()).not.toMatch(/SIRI_/);
 });
