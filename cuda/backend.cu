@@ -1,12 +1,11 @@
 // Header: cuda_backend.h.
 #include "cuda_backend.h"
 #include "ops.h"
-#include "unfinished.h"
 
 namespace siri::SIRI_DEVICE {
 namespace {
 
-class DeviceBackend final : public Unfinished {
+class DeviceBackend final : public Backend {
  public:
   DeviceBackend(int index, cpu::Compute compute)
       : device_(index),
@@ -114,6 +113,43 @@ class DeviceBackend final : public Unfinished {
     SIRI_DEVICE::swiglu_backward(device_, gate_up, dh, rows, width, dgate_up);
   }
 
+  void head_score(const float* hidden, const float* head, const int32_t* target, const RowSampling* sampling, int64_t n, int64_t width,
+                  int64_t vocab, float* logprob, float* entropy) override {
+    device_.begin();
+    with_weight(head, vocab, width, [&](const auto& w) {
+      SIRI_DEVICE::head_score(device_, operand(w, hidden, n, width), w, target, sampling, n, width, vocab, logprob, entropy);
+    });
+  }
+  void head_train(const float* hidden, const float* head, const int32_t* target, const RowSampling* sampling, int64_t n, int64_t width,
+                  int64_t vocab, const TokenLoss& loss, float* logprob, float* entropy, float* dhidden, float* dhead) override {
+    device_.begin();
+    with_weight(head, vocab, width, [&](const auto& w) {
+      SIRI_DEVICE::head_train(device_, operand(w, hidden, n, width), w, target, sampling, n, width, vocab, loss, logprob, entropy, dhidden,
+                              dhead);
+    });
+  }
+  void head_distill(const float* hidden, const float* teacher, const float* head, const int32_t* target, int64_t n, int64_t width,
+                    int64_t vocab, const LogitLoss& loss, float* logprob, float* dhidden, float* dhead) override {
+    device_.begin();
+    const Distilling here(distilling_);
+    with_weight(head, vocab, width, [&](const auto& w) {
+      SIRI_DEVICE::head_distill(device_, operand(w, hidden, n, width), operand(w, teacher, n, width), w, target, n, width, vocab, loss,
+                                logprob, dhidden, dhead);
+    });
+  }
+  void divergence_rows(const DivergenceSpec& spec, const double* row_scale, int64_t rows, int64_t vocab, float* logits,
+                       const float* teacher_logits, double* value) override {
+    if (!distilling_) device_.begin();
+    SIRI_DEVICE::divergence_rows(device_, spec, row_scale, rows, vocab, logits, teacher_logits, value);
+  }
+  void head_sample(const float* hidden, const float* head, const RowSampling* sampling, const uint64_t* seed, const uint64_t* position,
+                   int64_t n, int64_t width, int64_t vocab, int32_t* token, float* logprob) override {
+    device_.begin();
+    with_weight(head, vocab, width, [&](const auto& w) {
+      SIRI_DEVICE::head_sample(device_, operand(w, hidden, n, width), w, sampling, seed, position, n, width, vocab, token, logprob);
+    });
+  }
+
   double sum_of_squares(const float* x, int64_t n) override {
     device_.begin();
     return SIRI_DEVICE::sum_of_squares(device_, x, n);
@@ -137,6 +173,18 @@ class DeviceBackend final : public Unfinished {
       work(Rows<float>{weight, width});
   }
 
+  // An activation [n, width] as an operand beside a weight of T.
+  Rows<float> operand(const Rows<float>&, const float* x, int64_t, int64_t width) { return {x, width}; }
+  Rows<bf16> operand(const Rows<bf16>&, const float* x, int64_t n, int64_t width) { return round_rows(device_, x, width, n, width); }
+
+  // While head_distill calls its loss, which calls divergence_rows: the scratch of both lives.
+  struct Distilling {
+    bool& flag;
+    explicit Distilling(bool& flag) : flag(flag) { flag = true; }
+    ~Distilling() { flag = false; }
+  };
+
+  bool distilling_ = false;
   Device device_;
   std::string name_;
   bool bfloat16_;

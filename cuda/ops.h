@@ -71,6 +71,31 @@ void adamw(Device& device, float* weight, const float* gradient, M* m, M* v, int
 // Waits for the result.
 double sum_of_squares(Device& device, const float* x, int64_t n);
 
+// head.cu. hidden, teacher [n, width] and head [vocab, width] are operands of products (float, or bf16: rounded); what is marked host is
+// there on return, gradients come in the order of the stream. host_entropy and host_logsumexp may be null.
+template <class T>
+void head_score(Device& device, const Rows<T>& hidden, const Rows<T>& head, const int32_t* host_target, const RowSampling* host_sampling,
+                int64_t n, int64_t width, int64_t vocab, float* host_logprob, float* host_entropy, float* host_logsumexp = nullptr);
+// The loss is called once, by a thread of the device's.
+template <class T>
+void head_train(Device& device, const Rows<T>& hidden, const Rows<T>& head, const int32_t* host_target, const RowSampling* host_sampling,
+                int64_t n, int64_t width, int64_t vocab, const TokenLoss& loss, float* host_logprob, float* host_entropy, float* dhidden,
+                float* dhead);
+// The loss may use the device, but not begin().
+template <class T>
+void head_distill(Device& device, const Rows<T>& hidden, const Rows<T>& teacher, const Rows<T>& head, const int32_t* host_target, int64_t n,
+                  int64_t width, int64_t vocab, const LogitLoss& loss, float* host_logprob, float* dhidden, float* dhead);
+
+// sample.cu. Throws NumericError when a row's logits are not finite.
+template <class T>
+void head_sample(Device& device, const Rows<T>& hidden, const Rows<T>& head, const RowSampling* host_sampling, const uint64_t* host_seed,
+                 const uint64_t* host_position, int64_t n, int64_t width, int64_t vocab, int32_t* host_token, float* host_logprob);
+
+// distill.cu. host_row_scale may be null: the value alone. Waits for the value.
+template <class T>
+void divergence_rows(Device& device, const DivergenceSpec& spec, const double* host_row_scale, int64_t rows, int64_t vocab, T* logits,
+                     const T* teacher_logits, double* host_value);
+
 // gigpo.cu. Everything on the device; trajectories of a group stand next to each other.
 struct GroupedSteps {
   int64_t groups, trajectories, steps, tokens;

@@ -9,28 +9,50 @@ namespace siri::SIRI_DEVICE {
 
 constexpr uint32_t kAllLanes = 0xffffffffu;
 
-// Every lane gets the sum; a butterfly, the same for any input.
-template <class T>
-__device__ T warp_sum(T x) {
-  for (int lanes = 16; lanes > 0; lanes /= 2) x += __shfl_xor_sync(kAllLanes, x, lanes);
+struct Plus {
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a + b;
+  }
+};
+struct Larger {  // NaN is what it is not
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a < b ? b : a;
+  }
+};
+
+// Every lane gets the sum (or what `join` makes of two); a butterfly, the same for any input.
+template <class T, class Join = Plus>
+__device__ T warp_sum(T x, Join join = {}) {
+  for (int lanes = 16; lanes > 0; lanes /= 2) x = join(x, __shfl_xor_sync(kAllLanes, x, lanes));
   return x;
 }
+template <class T>
+__device__ T warp_max(T x) {
+  return warp_sum(x, Larger());
+}
 
-// Every thread of a block of kThreads (a multiple of 32) gets the sum: warps first, then their sums in order.
-template <int kThreads, class T>
-__device__ T block_sum(T x) {
-  x = warp_sum(x);
+// Every thread of a block of kThreads (a multiple of 32) gets the sum: warps first, then their sums in order. `nothing` + x == x.
+template <int kThreads, class T, class Join = Plus>
+__device__ T block_sum(T x, T nothing = 0, Join join = {}) {
+  x = warp_sum(x, join);
   if constexpr (kThreads > 32) {
     SIRI_SHARED(T, part, kThreads / 32);
     const int lane = threadIdx.x % 32;
     if (lane == 0) part[threadIdx.x / 32] = x;
     __syncthreads();
-    x = 0;
+    x = nothing;
     if (lane < kThreads / 32) x = part[lane];
-    x = warp_sum(x);
+    x = warp_sum(x, join);
     __syncthreads();  // `part` is used again by the next sum
   }
   return x;
+}
+// The same for the largest; nothing is below `least`.
+template <int kThreads, class T>
+__device__ T block_max(T x, T least) {
+  return block_sum<kThreads>(x, least, Larger());
 }
 
 // Elements of T that one thread moves at once.

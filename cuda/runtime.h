@@ -29,6 +29,8 @@ class Device {
 
   const Stream& stream() const;
   DeviceInfo info() const;
+  // Bytes of shared memory that a block can have.
+  size_t shared_bytes() const;
   // Once by each thread that uses the device, but for the one that made it.
   void enter_thread();
   // What scratch has grown to, and whether it is one buffer that does (the emulator takes each piece by itself).

@@ -6,6 +6,7 @@
 namespace siri::SIRI_DEVICE {
 
 void check_products(check::Check& check, Device& device);
+void check_heads(check::Check& check, Device& device);
 void check_attention_kernels(check::Check& check, Device& device);
 
 }  // namespace siri::SIRI_DEVICE

@@ -242,6 +242,7 @@ void check_kernels(Check& check) {
       advantages(check, device, 1, 0, normalisation, statistics, false);
     }
   check_products(check, device);
+  check_heads(check, device);
   check_attention_kernels(check, device);
   check.set_wait([] {});
 }

@@ -17,6 +17,8 @@ Device::~Device() { begin(); }
 
 const Stream& Device::stream() const { return impl_->stream; }
 DeviceInfo Device::info() const { return {"emulator", 9, 0, 1, 0, 0, 0, 0}; }
+// The least that a supported GPU has (sm_86, 89, 120).
+size_t Device::shared_bytes() const { return 101376; }
 
 void* Device::allocate(size_t bytes) { return emulator::machine().allocate(bytes, true); }
 void Device::release(void* p) { emulator::machine().release(p); }

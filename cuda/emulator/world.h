@@ -15,6 +15,7 @@
 #define SIRI_DEVICE emulated
 #define SIRI_DEVICE_NAME "emulated"
 #define SIRI_UNROLL
+#define SIRI_NO_UNROLL
 #define __global__
 #define __device__
 #define __host__

@@ -63,6 +63,7 @@ void check(cudaError_t status, const char* what) {
 
 struct Device::Impl {
   int index;
+  int shared_bytes = 0;
   Stream stream;
   cudaEvent_t from = nullptr, to = nullptr;
 
@@ -107,6 +108,7 @@ Device::Device(int index) : impl_(std::make_unique<Impl>()) {
   require_device(index);
   impl_->index = index;
   check(cudaSetDevice(index), "cudaSetDevice");
+  check(cudaDeviceGetAttribute(&impl_->shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, index), "cudaDeviceGetAttribute");
   check(cudaStreamCreateWithFlags(&impl_->stream.handle, cudaStreamNonBlocking), "cudaStreamCreate");
   check(cudaEventCreate(&impl_->from), "cudaEventCreate");
   check(cudaEventCreate(&impl_->to), "cudaEventCreate");
@@ -137,6 +139,8 @@ void Device::enter_thread() { check(cudaSetDevice(impl_->index), "cudaSetDevice"
 bool Device::grows() const { return true; }
 
 size_t Device::scratch_bytes() const { return std::max(impl_->scratch.bytes, impl_->scratch.taken); }
+
+size_t Device::shared_bytes() const { return static_cast<size_t>(impl_->shared_bytes); }
 
 void* Device::allocate(size_t bytes) {
   void* p = impl_->get(bytes);

@@ -14,6 +14,7 @@
 #define SIRI_DEVICE cuda
 #define SIRI_DEVICE_NAME "cuda"
 #define SIRI_UNROLL _Pragma("unroll")
+#define SIRI_NO_UNROLL _Pragma("unroll 1")
 
 namespace siri::cuda {
 

@@ -161,8 +161,9 @@ void check_swiglu(Check& check);
 void check_adamw(Check& check);
 // `timed`: also shapes whose size only speed needs.
 void check_gemm(Check& check, bool timed = true);
-void check_head(Check& check);
-void check_losses(Check& check);
+void check_head(Check& check, bool timed = true);
+void check_divergence(Check& check);
+void check_losses(Check& check);  // of host code
 void check_core(Check& check);
 // The engine on the CPU with memory that the host cannot reach, and on another device beside the CPU.
 void check_separated_engine(Check& check);

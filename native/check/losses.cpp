@@ -1,4 +1,4 @@
-// The losses and the advantages: plain functions beside the backend, on the kernels of the device's instruction set.
+// Divergences to a teacher on ready logits; the losses of a token and the advantages: plain host functions beside the backend.
 #include "cpu/losses.h"
 
 #include "check/check.h"
@@ -10,8 +10,10 @@
 namespace siri::check {
 namespace {
 
-void divergence(Check& check, int64_t rows, int64_t vocab, cpu::Divergence kind, const char* kind_name, double temperature, float spread) {
-  constexpr double kBeta = 0.3;
+using Kind = DivergenceSpec::Kind;
+
+void divergence(Check& check, int64_t rows, int64_t vocab, Kind kind, const char* kind_name, double temperature, float spread) {
+  const DivergenceSpec spec{kind, 0.3, temperature};
   Random random(check.seed(), 900 + rows * 31 + vocab);
   const std::vector<float> student = random.normals(rows * vocab, spread), teacher = random.normals(rows * vocab, spread);
   std::vector<double> scale(rows);
@@ -21,21 +23,19 @@ void divergence(Check& check, int64_t rows, int64_t vocab, cpu::Divergence kind,
       std::string(kind_name) + size_text(" rows", rows) + size_text(" vocab", vocab) + (temperature == 1.0 ? "" : " warm"),
       {0, 16.0 * static_cast<double>(rows) * vocab},
       [&](Backend& b, Clock& clock) -> Outputs<float> {
-        ThreadPool pool(2);
-        std::vector<float> logits;
+        const DeviceArray<float> logits(b, student), other(b, teacher);
         std::vector<double> value(rows);
-        clock([&] {
-          logits = student;
-          cpu::divergence_rows(pool, cpu::kernels(b.name()), kind, kBeta, temperature, scale.data(), rows, vocab, logits.data(),
-                               teacher.data(), value.data());
-        });
-        return {logits, std::vector<float>(value.begin(), value.end())};
+        clock([&] { b.divergence_rows(spec, scale.data(), rows, vocab, logits.data(), other.data(), value.data()); });
+        return {logits.host(), std::vector<float>(value.begin(), value.end())};
       },
       [&](auto real) -> Outputs<decltype(real)> {
         typedef decltype(real) Real;
+        const cpu::Divergence twin = kind == Kind::kForwardKl   ? cpu::Divergence::forward_kl
+                                     : kind == Kind::kReverseKl ? cpu::Divergence::reverse_kl
+                                                                : cpu::Divergence::jsd;
         std::vector<Real> gradient(rows * vocab), value(rows);
         for (int64_t i = 0; i < rows; ++i) {
-          value[i] = reference::divergence_row(kind, kBeta, temperature, student.data() + i * vocab, teacher.data() + i * vocab, vocab,
+          value[i] = reference::divergence_row(twin, spec.beta, temperature, student.data() + i * vocab, teacher.data() + i * vocab, vocab,
                                                gradient.data() + i * vocab);
           for (int64_t v = 0; v < vocab; ++v) gradient[i * vocab + v] *= static_cast<Real>(scale[i]);
         }
@@ -98,15 +98,17 @@ bool advantages(uint64_t seed, cpu::Normalisation normalisation, cpu::EpisodeSta
 
 }  // namespace
 
-void check_losses(Check& check) {
-  const std::pair<cpu::Divergence, const char*> kinds[] = {
-      {cpu::Divergence::forward_kl, "forward KL"}, {cpu::Divergence::reverse_kl, "reverse KL"}, {cpu::Divergence::jsd, "JSD"}};
+void check_divergence(Check& check) {
+  const std::pair<Kind, const char*> kinds[] = {{Kind::kForwardKl, "forward KL"}, {Kind::kReverseKl, "reverse KL"}, {Kind::kJsd, "JSD"}};
   for (const auto& [kind, name] : kinds)
     for (double temperature : {1.0, 2.0}) {
       for (int64_t vocab : {1, 2, 7, 8, 9, 16, 31, 33, 511, 513}) divergence(check, 3, vocab, kind, name, temperature, 1.5f);
       divergence(check, 0, 20, kind, name, temperature, 1.0f);
       divergence(check, 2, 4099, kind, name, temperature, 6.0f);
     }
+}
+
+void check_losses(Check& check) {
   for (double dual_clip : {0.0, 3.0})
     check.condition("policy_token_loss", dual_clip > 0 ? "value and slope" : "value and slope without dual clip",
                     [&](Backend&) { return policy_tokens(check.seed(), dual_clip); });

@@ -144,6 +144,7 @@ void check_isa(const Options& options, const std::string& isa, const std::vector
   siri::check::check_swiglu(check);
   siri::check::check_gemm(check);
   siri::check::check_head(check);
+  siri::check::check_divergence(check);
   siri::check::check_losses(check);
   siri::check::check_adamw(check);
   if (isa == all.front()) siri::check::check_separated_engine(check);
@@ -159,12 +160,14 @@ void check_cuda(const Options& options, Tally& tally) {
   const siri::check::DeviceArray<float> probe(*device, 1, 0.0f);
   take_peaks(options, *device, [&] { probe.host(); }, check);  // a download waits
   siri::check::check_gemm(check, !emulated);
+  siri::check::check_head(check, !emulated);
   if (bfloat16) return tally.add(check);
   siri::check::check_embedding(check);
   siri::check::check_norm(check);
   siri::check::check_rope(check);
   siri::check::check_attention(check, !emulated);
   siri::check::check_swiglu(check);
+  siri::check::check_divergence(check);
   siri::check::check_adamw(check);
   if (emulated) {
     siri::emulated::check_kernels(check);
