@@ -5,9 +5,12 @@
 // no bank twice. Warps hold their part of the tile in registers and read the next sixteen of the depth while they multiply the last.
 //
 // Passes over memory: with tiles of R x C, a is read columns / C times and b rows / R times, mostly from L2; y is written once, a residual
-// read once. Floor on an H200 (790 TFLOP/s measured for bfloat16, 4.3 TB/s), 8192 rows through 1536 -> 17920: 571 us; 1 row: 12.8 us, the
-// weight's bytes. mma of sm_80's kind reaches about 60% of that machine's tensor cores, wgmma would reach more. Measured: not yet (no GPU
-// at hand).
+// read once. Floor on an H200 (790 TFLOP/s for bfloat16, 4.3 TB/s), 8192 rows through 1536 -> 17920: 571 us; 1 row: 12.8 us, the weight's
+// bytes. Measured: not yet (no GPU at hand). mma of sm_80's kind is known to leave a third or more of sm_90's tensor cores idle; wgmma with
+// bulk copies would not, and needs an emulated twin of its descriptors first.
+//
+// The order of gemm.h rests on one thing that no manual promises and the emulator cannot show: that mma treats its sixteen rows and eight
+// columns alike. siri_check on a GPU would find it broken (rows alone against rows of a batch).
 //
 // Why these tiles: k128x256 has warps of 64 x 64, 32 of whose products take 8 loads from shared memory, and asks L2 for 6 TB/s at 500
 // TFLOP/s; one block a multiprocessor, 96 KiB, which sm_86, 89 and 120 have too. k128x128 (warps of 64 x 32) leaves registers for a second
@@ -15,6 +18,9 @@
 // Why chunks: in decoding, 1536 columns are 12 tiles for 132 multiprocessors. A depth cut in five makes 60. The cut must then hold for
 // any number of rows, so long products sum the same chunks one after another in the block (kInOrder), a second set of registers instead
 // of parts in memory. How a depth is cut is decided from the shape of the weight alone (linear.cu).
+// Tried and lost, by the compiler's count: k128x128 with two blocks a multiprocessor spills (128 registers for 64 sums and 48 of
+// fragments); 64-bit places for every copy spilled in k128x256 too, so a thread keeps the place of its first copy and the distance to the
+// next.
 #include <cmath>
 
 #include "gemm_tile.cuh"
