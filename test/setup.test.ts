@@ -88,6 +88,20 @@ posix("builds what is missing, then nothing, then only what changed", () => {
   expect(run).toMatchObject({ status: 0, stdout: "main train --seed 1\n", stderr: "" });
 });
 
+posix("in a package that npm installed the engine is compiled only when that is asked for", () => {
+  const root = project();
+  rmSync(join(root, "tsconfig.build.json"));
+  const built = () => existsSync(join(root, "build", "Release", "siri.node"));
+  expect(setUp(root)).toMatchObject({ status: 0, stderr: "" });
+  expect(built()).toBe(false);
+  expect(setUp(root, { SIRI_BUILD_FROM_SOURCE: "1" })).toMatchObject({ status: 0, stderr: expect.stringMatching(/^Building the native/) });
+  expect(built()).toBe(true);
+  expect(setUp(root, { SIRI_BUILD_FROM_SOURCE: "1" })).toMatchObject({ status: 0, stderr: "" });
+  rmSync(join(root, "build"), { recursive: true });
+  expect(setUp(root, {}, ["--only", "native"])).toMatchObject({ status: 0, stderr: expect.stringMatching(/^Building the native/) });
+  expect(existsSync(join(root, "dist"))).toBe(false);
+});
+
 posix("errors of the compilers are shown, and the next start tries again", () => {
   const root = project();
   writeFileSync(join(root, "native", "a.cpp"), "int broken( {\n");
