@@ -263,19 +263,25 @@ export class GoalList {
     return this.family.goal(number, this.family.blocks.find(number));
   }
 
-  /** Indices of the goals made from products whose ASINs pass, ascending. */
-  ofProducts(keep: (asin: string) => boolean): Uint32Array {
+  /** Indices of the goals made from products whose ASINs pass, ascending; of each product the first `most`. */
+  ofProducts(keep: (asin: string) => boolean, most = Number.POSITIVE_INFINITY): Uint32Array {
     const { blocks } = this.family;
-    const kept = new Uint8Array(blocks.goals);
+    /** Of each goal by number: its product's place among the kept ones, from 1; 0 for the others. */
+    const owners = new Uint32Array(blocks.goals);
+    let products = 0;
     for (let block = 0; block < blocks.length; block++) {
-      if (keep(this.source.asin(blocks.product(block)))) kept.fill(1, blocks.start(block), blocks.start(block + 1));
+      if (keep(this.source.asin(blocks.product(block)))) owners.fill(++products, blocks.start(block), blocks.start(block + 1));
     }
-    const isKept = (index: number): boolean => kept[this.numbers[index] as number] === 1;
+    const taken = new Uint32Array(products + 1);
+    const indices = new Uint32Array(this.length);
     let count = 0;
-    for (let index = 0; index < this.length; index++) if (isKept(index)) count++;
-    const indices = new Uint32Array(count);
-    for (let index = 0, at = 0; at < count; index++) if (isKept(index)) indices[at++] = index;
-    return indices;
+    for (let index = 0; index < this.length; index++) {
+      const owner = owners[this.numbers[index] as number]!;
+      if (owner === 0 || taken[owner]! >= most) continue;
+      taken[owner]!++;
+      indices[count++] = index;
+    }
+    return indices.slice(0, count);
   }
 
   /** Sums of the weights of the goals before each index, then of all. */

@@ -31,10 +31,25 @@ describe.skipIf(!haveData(...THOUSAND_FILES))("splits of the 1,000 products", ()
     goals = goalsOf(thousand(), { kind: "synthetic", seed: 233 });
   });
 
-  it.each(["paper", "verl", "product"] as const)("%s: every goal is in one part", (scheme) => {
+  it.each(["paper", "verl"] as const)("%s: every goal is in one part", (scheme) => {
     const places = splitParts(scheme).flatMap((part) => [...splitOf(goals, scheme, part)]);
     expect(places.length).toBe(goals.length);
     expect(new Set(places).size).toBe(goals.length);
+  });
+
+  it("product: every goal of a product that is not held out, the first eight of one that is", () => {
+    const all = new Map<string, number[]>();
+    for (let place = 0; place < goals.length; place++) {
+      const { asin } = goals.goal(place);
+      all.set(asin, [...(all.get(asin) ?? []), place]);
+    }
+    const expected = { train: [] as number[], valid: [] as number[], test: [] as number[] };
+    for (const [asin, places] of all) {
+      const part = productPart(asin);
+      expected[part].push(...(part === "train" ? places : places.slice(0, 8)));
+    }
+    for (const part of splitParts("product")) expect([...splitOf(goals, "product", part)]).toEqual(expected[part].sort((a, b) => a - b));
+    expect([expected.test.length, expected.valid.length, expected.train.length]).toEqual([154, 137, 5493]);
   });
 
   it("cuts the list where the literature cuts it", () => {
