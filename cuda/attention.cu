@@ -102,8 +102,8 @@ struct ForwardLayout {
 // Block (i, kv head): item i. `partial`: results [partial row, kv head, dim], `statistics` the same [2].
 template <class T, class E, int kDim, int kWarps>
 __global__ void __launch_bounds__(32 * kWarps)
-    attention_kernel(In<int32_t> items, RowTables<T> tables, AttentionGeometry g, In<T> q, Out<T> out, Out<float> lse, bool with_lse,
-                     Out<float> partial, Out<float> statistics) {
+    attention_kernel(In<int32_t> items, RowTables tables, AttentionGeometry g, const T* keys, const T* values, In<T> q, Out<T> out,
+                     Out<float> lse, bool with_lse, Out<float> partial, Out<float> statistics) {
   using Layout = ForwardLayout<T, E, kDim, kWarps>;
   using Tiles = typename Layout::Tiles;
   constexpr int kRows = 16 * kWarps, kThreads = 32 * kWarps;
@@ -120,7 +120,7 @@ __global__ void __launch_bounds__(32 * kWarps)
   load_rows<kRows, kDim, kThreads>(queries, q, table, g.q_stride, g.dim, g.aligned_queries);
 
   const int tiles = (item.key_end - item.key_begin + kStreamRows - 1) / kStreamRows;
-  const KeyPlaces<T> places{tables, item, g.dim, kThreads};
+  const KeyPlaces<T> places{tables, item, keys, values, g.dim, kThreads};
   Tiles stream(0, pointers, tiles, g.dim, g.aligned_keys);
   stream.start(places);
 
@@ -248,47 +248,44 @@ __global__ void __launch_bounds__(32 * kJoinWarps)
 }
 
 template <class T, class E, int kDim>
-void forward(Device& device, const T* q, const AttentionPlan<T>& plan, const AttentionGeometry& g, int64_t kv_heads, T* out, float* lse) {
+void forward(Device& device, const T* q, const RowWork& work, const FirstPlaces<T>& first, const AttentionGeometry& g, int64_t kv_heads,
+             T* out, float* lse) {
   constexpr int kWide = kWideRows<E> / 16;
-  const int64_t width = int64_t{g.heads} * g.dim, rows = plan.query_rows, parts = plan.partial_rows * kv_heads;
+  const int64_t width = int64_t{g.heads} * g.dim, rows = work.query_rows, parts = work.partial_rows * kv_heads;
   const In<T> queries(q, extent(rows, g.q_stride, width));
   const Out<T> result(out, extent(rows, g.out_stride, width));
   const Out<float> sums(lse, lse == nullptr ? 0 : rows * g.heads);
-  const RowTables<T> tables = stage_tables(device, plan);
   float *partial = device.take<float>(parts * g.dim), *statistics = device.take<float>(parts * 2);
-  const auto run = [&](const std::vector<RowItem>& items, auto warps, bool long_rows) {
+  const auto y = static_cast<uint32_t>(kv_heads);
+  const auto run = [&](uint32_t count, const In<int32_t>& items, auto warps, bool long_rows) {
     constexpr int kWarps = decltype(warps)::value;
-    if (items.empty()) return;
     launch(device.stream(), "attention",
-           {{static_cast<uint32_t>(items.size()), static_cast<uint32_t>(kv_heads)},
-            {32 * kWarps},
-            static_cast<size_t>(ForwardLayout<T, E, kDim, kWarps>::bytes(long_rows))},
-           attention_kernel<T, E, kDim, kWarps>, stage_records(device, items), tables, g, queries, result, sums, lse != nullptr,
+           {{count, y}, {32 * kWarps}, static_cast<size_t>(ForwardLayout<T, E, kDim, kWarps>::bytes(long_rows))},
+           attention_kernel<T, E, kDim, kWarps>, items, work.tables, g, first.keys, first.values, queries, result, sums, lse != nullptr,
            Out<float>(partial, parts * g.dim), Out<float>(statistics, parts * 2));
   };
-  run(plan.wide, std::integral_constant<int, kWide>(), plan.long_rows);
-  run(plan.narrow, std::integral_constant<int, kNarrowRows / 16>(), false);
-  if (plan.cut.empty()) return;
-  launch(device.stream(), "attention_join", {{static_cast<uint32_t>(plan.cut.size()), static_cast<uint32_t>(kv_heads)}, {32 * kJoinWarps}},
-         join_kernel<T>, stage_records(device, plan.cut), stage_list(device, plan.parts), In<float>(partial, parts * g.dim),
-         In<float>(statistics, parts * 2), g, result, sums, lse != nullptr);
+  run(work.wide_items, work.wide, std::integral_constant<int, kWide>(), work.long_rows);
+  run(work.narrow_items, work.narrow, std::integral_constant<int, kNarrowRows / 16>(), false);
+  launch(device.stream(), "attention_join", {{work.cut_queries, y}, {32 * kJoinWarps}}, join_kernel<T>, work.cut, work.parts,
+         In<float>(partial, parts * g.dim), In<float>(statistics, parts * 2), g, result, sums, lse != nullptr);
 }
 
 }  // namespace
 
 template <class T, class E>
-void attention(Device& device, const T* q, int64_t q_stride, const AttentionSegmentOf<T>* host_segments, int64_t count,
+void attention(AttentionPlans<T>& plans, const T* q, int64_t q_stride, const AttentionSegmentOf<T>* host_segments, int64_t count,
                const AttentionShape& shape, T* out, int64_t out_stride, float* lse) {
-  const AttentionPlan<T> plan = plan_rows(host_segments, count, shape, kWideRows<E>, kNarrowRows, true);
-  const AttentionGeometry g = geometry(plan, q, q_stride, out, out_stride, shape);
-  at_dim(shape.head_dim, [&](auto dim) { forward<T, E, decltype(dim)::value>(device, q, plan, g, shape.kv_heads, out, lse); });
+  const auto& plan = plans.forward(host_segments, count, sizes_of<T, E>(shape));
+  const AttentionGeometry g = geometry(plan.rows, plan.first, q, q_stride, out, out_stride, shape);
+  at_dim(shape.head_dim,
+         [&](auto dim) { forward<T, E, decltype(dim)::value>(plans.device(), q, plan.rows, plan.first, g, shape.kv_heads, out, lse); });
 }
 
-template void attention<float, float>(Device&, const float*, int64_t, const AttentionSegment*, int64_t, const AttentionShape&, float*,
-                                      int64_t, float*);
-template void attention<float, bf16>(Device&, const float*, int64_t, const AttentionSegment*, int64_t, const AttentionShape&, float*,
-                                     int64_t, float*);
-template void attention<bf16, bf16>(Device&, const bf16*, int64_t, const AttentionSegmentOf<bf16>*, int64_t, const AttentionShape&, bf16*,
-                                    int64_t, float*);
+template void attention<float, float>(AttentionPlans<float>&, const float*, int64_t, const AttentionSegment*, int64_t,
+                                      const AttentionShape&, float*, int64_t, float*);
+template void attention<float, bf16>(AttentionPlans<float>&, const float*, int64_t, const AttentionSegment*, int64_t, const AttentionShape&,
+                                     float*, int64_t, float*);
+template void attention<bf16, bf16>(AttentionPlans<bf16>&, const bf16*, int64_t, const AttentionSegmentOf<bf16>*, int64_t,
+                                    const AttentionShape&, bf16*, int64_t, float*);
 
 }  // namespace siri::SIRI_DEVICE

@@ -48,8 +48,8 @@ struct BackwardLayout {
 // Block (i, kv head): item i.
 template <class T, class E, int kDim, int kWarps>
 __global__ void __launch_bounds__(32 * kWarps)
-    query_gradient_kernel(In<int32_t> items, RowTables<T> tables, AttentionGeometry g, In<T> q, In<T> out, In<T> dout, In<float> lse,
-                          Out<T> dq, int64_t dq_stride, bool aligned_dq, Out<float> statistics) {
+    query_gradient_kernel(In<int32_t> items, RowTables tables, AttentionGeometry g, const T* keys, const T* values, In<T> q, In<T> out,
+                          In<T> dout, In<float> lse, Out<T> dq, int64_t dq_stride, bool aligned_dq, Out<float> statistics) {
   using Layout = BackwardLayout<T, E, kDim, kWarps>;
   using Tiles = typename Layout::Tiles;
   constexpr int kRows = 16 * kWarps, kThreads = 32 * kWarps;
@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(32 * kWarps)
   }
 
   const int tiles = (item.key_end + kStreamRows - 1) / kStreamRows;
-  const KeyPlaces<T> places{tables, item, g.dim, kThreads};
+  const KeyPlaces<T> places{tables, item, keys, values, g.dim, kThreads};
   Tiles stream(0, pointers, tiles, g.dim, g.aligned_keys);
   stream.start(places);
 
@@ -194,11 +194,13 @@ struct QueryPlaces {
   }
 };
 
-// Block (i, kv head): item i. pieces [., 2]: keys and values; sums [., 2]: where their gradients are added.
+// Block (i, kv head): item i. offsets [., 2]: of a piece's keys and values; key_sums, value_sums [.]: of where their
+// gradients are added.
 template <class T, class E, int kDim, int kWarps>
 __global__ void __launch_bounds__(32 * kWarps)
     key_gradient_kernel(In<int32_t> items, In<int32_t> runs, AttentionGeometry g, In<T> q, In<T> dout, In<float> lse, In<float> statistics,
-                        In<const T*> pieces, In<T*> sums, int64_t sum_stride, bool aligned_sums) {
+                        In<int64_t> offsets, In<int64_t> key_sums, In<int64_t> value_sums, FirstPlaces<T> first, int64_t sum_stride,
+                        bool aligned_sums) {
   using Layout = BackwardLayout<T, E, kDim, kWarps>;
   using Tiles = typename Layout::Tiles;
   using Places = QueryPlaces<T>;
@@ -211,7 +213,8 @@ __global__ void __launch_bounds__(32 * kWarps)
   const KeyItem item = record<KeyItem>(items, blockIdx.x);
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   for (int i = 0; i < 2; ++i) {
-    const T* piece = pieces[2 * item.piece + i];
+    const int64_t offset = offsets[2 * item.piece + i];
+    const T* piece = (i == 0 ? first.keys : first.values) + offset;
     const int stride = i == 0 ? item.key_stride : item.value_stride;
     for (int c = threadIdx.x; c < kRows * (kDim / kChunk<T>); c += kThreads) {
       const int r = c / (kDim / kChunk<T>), d = c % (kDim / kChunk<T>)*kChunk<T>;
@@ -263,65 +266,61 @@ __global__ void __launch_bounds__(32 * kWarps)
     weighted_product<kDim>(dk, ds, stream.first(i), Layout::pass(warp));
   }
 
-  const auto add = [&](const FragmentC(&sum)[kDim / 8], T* piece, float factor) {
+  const auto add = [&](const FragmentC(&sum)[kDim / 8], T* piece, int64_t offset, float factor) {
     SIRI_UNROLL
     for (int h = 0; h < 2; ++h) {
       if (row + 8 * h >= item.count) continue;
-      const Ref<T> to(piece + int64_t{item.begin + row + 8 * h} * sum_stride + blockIdx.y * g.dim, g.dim);
+      const Ref<T> to(piece + offset + int64_t{item.begin + row + 8 * h} * sum_stride + blockIdx.y * g.dim, g.dim);
       SIRI_UNROLL
       for (int n = 0; n < kDim / 8; ++n)
         add_pair(to, sum_column<E>(n), g.dim, aligned_sums, factor * sum[n].r[2 * h], factor * sum[n].r[2 * h + 1]);
     }
   };
-  add(dk, sums[2 * item.piece], g.scale);
-  add(dv, sums[2 * item.piece + 1], 1.0f);
+  add(dk, first.key_sums, key_sums[item.piece], g.scale);
+  add(dv, first.value_sums, value_sums[item.piece], 1.0f);
 }
 
 template <class T, class E, int kDim>
-void backward(Device& device, const T* q, const T* out, const T* dout, const float* lse, const AttentionPlan<T>& rows,
-              const GradientPlan<T>& keys, const AttentionGeometry& g, int64_t kv_heads, T* dq, int64_t dq_stride, int64_t kv_stride) {
-  constexpr int kWarps = kWideRows<E> / 16, kThreads = 32 * kWarps;
+void backward(Device& device, const T* q, const T* out, const T* dout, const float* lse, const RowWork& rows, const KeyWork& keys,
+              const FirstPlaces<T>& first, const AttentionGeometry& g, int64_t kv_heads, T* dq, int64_t dq_stride, int64_t kv_stride) {
+  constexpr int kWarps = kWideRows<E> / 16;
   using Layout = BackwardLayout<T, E, kDim, kWarps>;
   const int64_t width = int64_t{g.heads} * g.dim, n = rows.query_rows;
-  const auto count = [](const auto& items) { return static_cast<uint32_t>(items.size()); };
   const In<T> queries(q, extent(n, g.q_stride, width)), gradients(dout, extent(n, g.out_stride, width));
   float* statistics = device.take<float>(2 * n * g.heads);
   const bool chunks = g.dim % kChunk<T> == 0;
-  launch(device.stream(), "attention_query_gradient",
-         {{count(rows.wide), static_cast<uint32_t>(kv_heads)}, {kThreads}, size_t{Layout::kBytes}},
-         query_gradient_kernel<T, E, kDim, kWarps>, stage_records(device, rows.wide), stage_tables(device, rows), g, queries,
+  const auto y = static_cast<uint32_t>(kv_heads);
+  launch(device.stream(), "attention_query_gradient", {{rows.wide_items, y}, {32 * kWarps}, size_t{Layout::kBytes}},
+         query_gradient_kernel<T, E, kDim, kWarps>, rows.wide, rows.tables, g, first.keys, first.values, queries,
          In<T>(out, extent(n, g.out_stride, width)), gradients, In<float>(lse, n * g.heads), Out<T>(dq, extent(n, dq_stride, width)),
          dq_stride, chunks && rows_aligned(dq, dq_stride), Out<float>(statistics, 2 * n * g.heads));
-  bool aligned = chunks;
-  for (const T* p : keys.sums) aligned = aligned && rows_aligned(p, kv_stride);
-  launch(device.stream(), "attention_key_gradient",
-         {{count(keys.items), static_cast<uint32_t>(kv_heads)}, {kThreads}, size_t{Layout::kBytes}},
-         key_gradient_kernel<T, E, kDim, kWarps>, stage_records(device, keys.items), stage_records(device, keys.runs), g, queries,
-         gradients, In<float>(lse, n * g.heads), In<float>(statistics, 2 * n * g.heads), stage_list(device, keys.rows),
-         stage_list(device, keys.sums), kv_stride, aligned);
+  launch(device.stream(), "attention_key_gradient", {{keys.count, y}, {32 * kWarps}, size_t{Layout::kBytes}},
+         key_gradient_kernel<T, E, kDim, kWarps>, keys.items, keys.runs, g, queries, gradients, In<float>(lse, n * g.heads),
+         In<float>(statistics, 2 * n * g.heads), keys.offsets, keys.key_sums, keys.value_sums, first, kv_stride,
+         chunks && keys.aligned_sums && rows_aligned(first.key_sums, kv_stride) && rows_aligned(first.value_sums, kv_stride));
 }
 
 }  // namespace
 
 template <class T, class E>
-void attention_backward(Device& device, const T* q, int64_t q_stride, const T* out, const T* dout, int64_t out_stride, const float* lse,
-                        const AttentionSegmentOf<T>* host_segments, int64_t count, const AttentionShape& shape, T* dq, int64_t dq_stride,
-                        const KvGradientsOf<T>* host_gradients, int64_t kv_stride) {
-  const AttentionPlan<T> rows = plan_rows(host_segments, count, shape, kWideRows<E>, kNarrowRows, false);
-  const GradientPlan<T> keys = plan_keys(host_segments, count, host_gradients, kWideRows<E>);
-  const AttentionGeometry g = geometry(rows, q, q_stride, dout, out_stride, shape);
+void attention_backward(AttentionPlans<T>& plans, const T* q, int64_t q_stride, const T* out, const T* dout, int64_t out_stride,
+                        const float* lse, const AttentionSegmentOf<T>* host_segments, int64_t count, const AttentionShape& shape, T* dq,
+                        int64_t dq_stride, const KvGradientsOf<T>* host_gradients, int64_t kv_stride) {
+  const auto& plan = plans.backward(host_segments, count, host_gradients, sizes_of<T, E>(shape));
+  const AttentionGeometry g = geometry(plan.rows, plan.first, q, q_stride, dout, out_stride, shape);
   at_dim(shape.head_dim, [&](auto dim) {
-    backward<T, E, decltype(dim)::value>(device, q, out, dout, lse, rows, keys, g, shape.kv_heads, dq, dq_stride, kv_stride);
+    backward<T, E, decltype(dim)::value>(plans.device(), q, out, dout, lse, plan.rows, plan.keys, plan.first, g, shape.kv_heads, dq,
+                                         dq_stride, kv_stride);
   });
 }
 
-template void attention_backward<float, float>(Device&, const float*, int64_t, const float*, const float*, int64_t, const float*,
-                                               const AttentionSegment*, int64_t, const AttentionShape&, float*, int64_t, const KvGradients*,
-                                               int64_t);
-template void attention_backward<float, bf16>(Device&, const float*, int64_t, const float*, const float*, int64_t, const float*,
-                                              const AttentionSegment*, int64_t, const AttentionShape&, float*, int64_t, const KvGradients*,
-                                              int64_t);
-template void attention_backward<bf16, bf16>(Device&, const bf16*, int64_t, const bf16*, const bf16*, int64_t, const float*,
+template void attention_backward<float, float>(AttentionPlans<float>&, const float*, int64_t, const float*, const float*, int64_t,
+                                               const float*, const AttentionSegment*, int64_t, const AttentionShape&, float*, int64_t,
+                                               const KvGradients*, int64_t);
+template void attention_backward<float, bf16>(AttentionPlans<float>&, const float*, int64_t, const float*, const float*, int64_t,
+                                              const float*, const AttentionSegment*, int64_t, const AttentionShape&, float*, int64_t,
+                                              const KvGradients*, int64_t);
+template void attention_backward<bf16, bf16>(AttentionPlans<bf16>&, const bf16*, int64_t, const bf16*, const bf16*, int64_t, const float*,
                                              const AttentionSegmentOf<bf16>*, int64_t, const AttentionShape&, bf16*, int64_t,
                                              const KvGradientsOf<bf16>*, int64_t);
 

@@ -1,4 +1,4 @@
-// The tables of attention_plan.cuh: host code.
+// How attention is cut into blocks (attention_plan.cuh): host code.
 #include <algorithm>
 #include <unordered_map>
 
@@ -8,68 +8,67 @@ namespace siri::SIRI_DEVICE {
 namespace {
 
 int32_t word(int64_t x) { return static_cast<int32_t>(x); }
-
-// One segment's keys or values in the lists: pieces without rows are left out, and those after the last key.
-struct List {
-  int32_t begin, pieces, stride;
-};
-
-template <class T>
-List add_list(AttentionPlan<T>* plan, const KvRowsOf<T>& from, int64_t keys, const AttentionShape& shape) {
-  const List list = {word(static_cast<int64_t>(plan->rows.size())), 0, word(from.row_stride)};
-  for (int64_t i = 0, first = 0; first < keys; first = from.ends[i++]) {
-    if (from.ends[i] == first) continue;
-    plan->rows.push_back(from.pieces[i]);
-    plan->ends.push_back(word(from.ends[i]));
-    plan->aligned = plan->aligned && rows_aligned(from.pieces[i], from.row_stride) && shape.head_dim % kChunk<T> == 0;
-  }
-  return {list.begin, word(static_cast<int64_t>(plan->rows.size())) - list.begin, list.stride};
+template <class V>
+int32_t length(const V& v) {
+  return word(static_cast<int64_t>(v.size()));
 }
 
-// A segment that is cut, and its items, which take the parts from `parts` on.
+// Pieces without rows are left out.
+PieceList add_list(RowPlan* plan, const AttentionLayout& layout, const PieceList& from, int32_t chunk) {
+  PieceList list = {length(plan->ends), 0, from.stride, 0};
+  int64_t first = 0;
+  for (int32_t i = from.begin; i < from.begin + from.pieces; first = layout.ends[i++]) {
+    if (layout.ends[i] == first) continue;
+    plan->offsets.push_back(layout.offsets[i]);
+    plan->ends.push_back(word(layout.ends[i]));
+    plan->aligned = plan->aligned && layout.offsets[i] % chunk == 0;
+    ++list.pieces;
+  }
+  plan->aligned = plan->aligned && from.stride % chunk == 0;
+  return list;
+}
+
+// A segment that is cut, and its items, which take the parts from `parts` on (-1: one item, to the result).
 struct CutSegment {
   int32_t run, vectors, keys, before, parts;
-  List key_list, value_list;
+  PieceList key_list, value_list;
 };
 
 // Cut segments that read the same kSplitKeys keys from `begin` on.
 struct Group {
-  int32_t begin;
-  int32_t vectors;
+  int32_t begin, vectors;
   std::vector<const CutSegment*> members;
 };
 
-// Where keys [begin, begin + kSplitKeys) of a list start.
-template <class T>
-int32_t first_piece(const AttentionPlan<T>& plan, const List& list, int32_t begin) {
+// The piece that holds key `begin`.
+int32_t piece_of(const RowPlan& plan, const PieceList& list, int32_t begin) {
   const auto from = plan.ends.begin() + list.begin;
   return word(std::upper_bound(from, from + list.pieces, begin) - plan.ends.begin());
 }
 
-template <class T>
-bool same_keys(const AttentionPlan<T>& plan, const List& a, const List& b, int32_t begin) {
+// Whether keys [begin, begin + kSplitKeys) are the same memory.
+bool same_keys(const RowPlan& plan, const PieceList& a, const PieceList& b, int32_t begin) {
   if (a.stride != b.stride) return false;
-  for (int32_t i = first_piece(plan, a, begin), j = first_piece(plan, b, begin);; ++i, ++j) {
+  const int32_t end = begin + kSplitKeys;
+  for (int32_t i = piece_of(plan, a, begin), j = piece_of(plan, b, begin);; ++i, ++j) {
     const int32_t from_a = i == a.begin ? 0 : plan.ends[i - 1], from_b = j == b.begin ? 0 : plan.ends[j - 1];
-    const int32_t end_a = plan.ends[i], end_b = plan.ends[j], end = begin + kSplitKeys;
-    if (plan.rows[i] != plan.rows[j] || from_a != from_b || std::min(end_a, end) != std::min(end_b, end)) return false;
-    if (end_a >= end) return true;
+    if (plan.offsets[i] != plan.offsets[j] || from_a != from_b || std::min(plan.ends[i], end) != std::min(plan.ends[j], end)) return false;
+    if (plan.ends[i] >= end) return true;
   }
 }
 
-template <class T>
 class Cutter {
  public:
-  Cutter(AttentionPlan<T>* plan, int wide_rows, int narrow_rows) : plan_(plan), wide_rows_(wide_rows), narrow_rows_(narrow_rows) {}
+  Cutter(RowPlan* plan, const AttentionSizes& sizes) : plan_(plan), sizes_(sizes) {}
 
-  void add(const CutSegment& segment, int64_t queries, int32_t group) {
+  void add(const CutSegment& segment, int64_t queries) {
     segments_.push_back(segment);
     const int32_t splits = (segment.keys + kSplitKeys - 1) / kSplitKeys;
     if (splits == 1) return;
-    segments_.back().parts = word(static_cast<int64_t>(plan_->parts.size()));
+    segments_.back().parts = length(plan_->parts);
     plan_->parts.resize(plan_->parts.size() + splits);
     for (int64_t i = 0; i < queries; ++i)
-      plan_->cut.push_back({plan_->runs[segment.run].row + word(i), splits, segments_.back().parts, word(i) * group});
+      plan_->cut.push_back({plan_->runs[segment.run].row + word(i), splits, segments_.back().parts, word(i) * sizes_.group});
   }
 
   // Items of all segments: for each run of kSplitKeys keys the segments that share it in one.
@@ -80,94 +79,89 @@ class Cutter {
         continue;
       }
       for (int32_t begin = 0; begin < s.keys; begin += kSplitKeys) {
-        Group alone = {begin, s.vectors, {&s}};
-        if (begin + kSplitKeys > s.before + 1) {  // not all of its queries see all of the keys
-          emit(alone);
-          continue;
-        }
-        const T* const first = plan_->rows[first_piece(*plan_, s.key_list, begin)];
-        const auto [at, is_new] = open_.try_emplace(first, word(static_cast<int64_t>(groups_.size())));
-        if (!is_new) {
-          Group& group = groups_[at->second];
-          const CutSegment& other = *group.members[0];
-          if (group.begin == begin && group.vectors + s.vectors <= wide_rows_ && same_keys(*plan_, other.key_list, s.key_list, begin) &&
-              same_keys(*plan_, other.value_list, s.value_list, begin)) {
-            group.vectors += s.vectors;
-            group.members.push_back(&s);
-            continue;
-          }
-          at->second = word(static_cast<int64_t>(groups_.size()));
-        }
-        groups_.push_back(std::move(alone));
+        if (begin + kSplitKeys > s.before + 1)  // not all of its queries see all of the keys
+          emit({begin, s.vectors, {&s}});
+        else
+          join(s, begin);
       }
     }
     for (const Group& group : groups_) emit(group);
   }
 
  private:
+  void join(const CutSegment& s, int32_t begin) {
+    const auto [at, is_new] = open_.try_emplace(plan_->offsets[piece_of(*plan_, s.key_list, begin)], groups_.size());
+    if (!is_new) {
+      Group& group = groups_[at->second];
+      const CutSegment& other = *group.members[0];
+      if (group.begin == begin && group.vectors + s.vectors <= sizes_.wide_rows && same_keys(*plan_, other.key_list, s.key_list, begin) &&
+          same_keys(*plan_, other.value_list, s.value_list, begin)) {
+        group.vectors += s.vectors;
+        group.members.push_back(&s);
+        return;
+      }
+      at->second = groups_.size();
+    }
+    groups_.push_back({begin, s.vectors, {&s}});
+  }
+
   void emit(const Group& group) {
     const CutSegment& s = *group.members[0];
-    const bool is_partial = s.parts >= 0;
     RowItem item = {};
     item.run = s.run;
     item.rows = group.vectors;
-    item.partial = is_partial ? plan_->partial_rows : -1;
+    item.partial = s.parts >= 0 ? plan_->partial_rows : -1;
     item.key_begin = group.begin;
     item.key_end = std::min(group.begin + kSplitKeys, s.keys);
-    item.keys = s.key_list.begin, item.key_pieces = s.key_list.pieces, item.key_stride = s.key_list.stride;
-    item.values = s.value_list.begin, item.value_pieces = s.value_list.pieces, item.value_stride = s.value_list.stride;
+    item.keys = s.key_list;
+    item.values = s.value_list;
     if (group.members.size() > 1) {
-      item.run = word(static_cast<int64_t>(plan_->runs.size()));
+      item.run = length(plan_->runs);
       for (const CutSegment* member : group.members) {
         const QueryRun run = plan_->runs[member->run];
         plan_->runs.push_back(run);
       }
     }
-    if (is_partial)
+    if (s.parts >= 0)
       for (const CutSegment* member : group.members) {
         plan_->parts[member->parts + group.begin / kSplitKeys] = plan_->partial_rows;
         plan_->partial_rows += member->vectors;
       }
-    (group.vectors <= narrow_rows_ ? plan_->narrow : plan_->wide).push_back(item);
+    (group.vectors <= sizes_.narrow_rows ? plan_->narrow : plan_->wide).push_back(item);
   }
 
-  AttentionPlan<T>* plan_;
-  int wide_rows_, narrow_rows_;
+  RowPlan* plan_;
+  const AttentionSizes& sizes_;
   std::vector<CutSegment> segments_;
   std::vector<Group> groups_;
-  std::unordered_map<const T*, int32_t> open_;  // the group that others may join, by its first piece
+  std::unordered_map<int64_t, size_t> open_;  // the group that others may join, by its first piece
 };
 
 }  // namespace
 
-template <class T>
-AttentionPlan<T> plan_rows(const AttentionSegmentOf<T>* segments, int64_t count, const AttentionShape& shape, int wide_rows,
-                           int narrow_rows, bool cuts) {
-  AttentionPlan<T> plan;
-  Cutter<T> cutter(&plan, wide_rows, narrow_rows);
-  const int64_t group = shape.heads / shape.kv_heads;
-  for (int64_t i = 0; i < count; ++i) {
-    const AttentionSegmentOf<T>& s = segments[i];
-    if (s.query_count == 0) continue;
-    const int64_t before = s.key_count - s.query_count, vectors = s.query_count * group;
-    plan.query_rows = std::max(plan.query_rows, s.query_row + s.query_count);
-    const int32_t run = word(static_cast<int64_t>(plan.runs.size()));
-    plan.runs.push_back({word(s.query_row), word(s.query_count), word(before), 0});
-    const List keys = add_list(&plan, s.keys, s.key_count, shape), values = add_list(&plan, s.values, s.key_count, shape);
-    if (cuts && vectors <= wide_rows) {
-      cutter.add({run, word(vectors), word(s.key_count), word(before), -1, keys, values}, s.query_count, word(group));
+RowPlan plan_rows(const AttentionLayout& layout, const AttentionSizes& sizes, bool cuts) {
+  RowPlan plan;
+  Cutter cutter(&plan, sizes);
+  for (const AttentionLayout::Segment& s : layout.segments) {
+    const int64_t before = s.keys - s.queries, vectors = s.queries * sizes.group;
+    plan.query_rows = std::max(plan.query_rows, s.row + s.queries);
+    const int32_t run = length(plan.runs);
+    plan.runs.push_back({word(s.row), word(s.queries), word(before), 0});
+    const PieceList keys = add_list(&plan, layout, s.key_list, sizes.chunk), values = add_list(&plan, layout, s.value_list, sizes.chunk);
+    if (cuts && vectors <= sizes.wide_rows) {
+      cutter.add({run, word(vectors), word(s.keys), word(before), -1, keys, values}, s.queries);
       continue;
     }
     // The longest first.
-    for (int64_t first = (vectors - 1) / wide_rows * wide_rows; first >= 0; first -= wide_rows) {
+    for (int64_t first = (vectors - 1) / sizes.wide_rows * sizes.wide_rows; first >= 0; first -= sizes.wide_rows) {
       RowItem item = {};
       item.run = run;
       item.first = word(first);
-      item.rows = word(std::min<int64_t>(wide_rows, vectors - first));
+      item.rows = word(std::min<int64_t>(sizes.wide_rows, vectors - first));
       item.partial = -1;
-      item.key_end = word(before + (first + item.rows - 1) / group + 1);
-      item.keys = keys.begin, item.key_pieces = keys.pieces, item.key_stride = keys.stride;
-      item.values = values.begin, item.value_pieces = values.pieces, item.value_stride = values.stride;
+      item.key_end = word(before + (first + item.rows - 1) / sizes.group + 1);
+      item.keys = keys;
+      item.values = values;
       plan.long_rows = plan.long_rows || item.key_end > kSplitKeys;
       plan.wide.push_back(item);
     }
@@ -176,47 +170,43 @@ AttentionPlan<T> plan_rows(const AttentionSegmentOf<T>* segments, int64_t count,
   return plan;
 }
 
-template <class T>
-GradientPlan<T> plan_keys(const AttentionSegmentOf<T>* segments, int64_t count, const KvGradientsOf<T>* gradients, int item_keys) {
+KeyPlan plan_keys(const AttentionLayout& layout, const AttentionSizes& sizes) {
   struct Piece {
     int64_t first, end;  // positions
-    int64_t key_stride, value_stride;
+    int32_t key_stride, value_stride;
     std::vector<QueryRun> runs;
   };
-  GradientPlan<T> plan;
+  KeyPlan plan;
   std::vector<Piece> pieces;
-  std::unordered_map<const T*, size_t> known;
-  for (int64_t i = 0; i < count; ++i) {
-    const AttentionSegmentOf<T>& s = segments[i];
-    if (s.query_count == 0) continue;
-    for (int64_t p = 0, first = 0; first < s.key_count; first = s.keys.ends[p++]) {
-      if (s.keys.ends[p] == first) continue;
-      const auto [at, is_new] = known.try_emplace(gradients[i].keys[p], pieces.size());
+  std::unordered_map<int64_t, size_t> known;  // by where the gradients of the keys are added
+  for (const AttentionLayout::Segment& s : layout.segments) {
+    int64_t first = 0;
+    for (int32_t i = 0; i < s.key_list.pieces; first = layout.ends[s.key_list.begin + i++]) {
+      const int32_t key = s.key_list.begin + i, value = s.value_list.begin + i;
+      if (layout.ends[key] == first) continue;
+      const auto [at, is_new] = known.try_emplace(layout.key_sums[key], pieces.size());
       if (is_new) {
-        pieces.push_back({first, first, s.keys.row_stride, s.values.row_stride, {}});
-        plan.rows.insert(plan.rows.end(), {s.keys.pieces[p], s.values.pieces[p]});
-        plan.sums.insert(plan.sums.end(), {gradients[i].keys[p], gradients[i].values[p]});
+        pieces.push_back({first, first, s.key_list.stride, s.value_list.stride, {}});
+        plan.offsets.insert(plan.offsets.end(), {layout.offsets[key], layout.offsets[value]});
+        plan.key_sums.push_back(layout.key_sums[key]);
+        plan.value_sums.push_back(layout.value_sums[key]);
+        plan.aligned_sums = plan.aligned_sums && layout.key_sums[key] % sizes.chunk == 0 && layout.value_sums[key] % sizes.chunk == 0;
       }
       Piece& piece = pieces[at->second];
-      piece.end = std::max(piece.end, std::min(s.keys.ends[p], s.key_count));
-      piece.runs.push_back({word(s.query_row), word(s.query_count), word(s.key_count - s.query_count), 0});
+      piece.end = std::max(piece.end, std::min(layout.ends[key], s.keys));
+      piece.runs.push_back({word(s.row), word(s.queries), word(s.keys - s.queries), 0});
     }
   }
   for (size_t p = 0; p < pieces.size(); ++p) {
     const Piece& piece = pieces[p];
-    const int32_t run = word(static_cast<int64_t>(plan.runs.size())), runs = word(static_cast<int64_t>(piece.runs.size()));
+    const int32_t run = length(plan.runs);
     plan.runs.insert(plan.runs.end(), piece.runs.begin(), piece.runs.end());
-    for (int64_t begin = piece.first; begin < piece.end; begin += item_keys)
-      plan.items.push_back({word(static_cast<int64_t>(p)), word(begin - piece.first), word(std::min<int64_t>(item_keys, piece.end - begin)),
-                            word(begin), run, runs, word(piece.key_stride), word(piece.value_stride)});
+    for (int64_t begin = piece.first; begin < piece.end; begin += sizes.wide_rows)
+      plan.items.push_back({word(static_cast<int64_t>(p)), word(begin - piece.first),
+                            word(std::min<int64_t>(sizes.wide_rows, piece.end - begin)), word(begin), run, length(piece.runs),
+                            piece.key_stride, piece.value_stride});
   }
   return plan;
 }
-
-#define SIRI_INSTANTIATE(T)                                                                                          \
-  template AttentionPlan<T> plan_rows(const AttentionSegmentOf<T>*, int64_t, const AttentionShape&, int, int, bool); \
-  template GradientPlan<T> plan_keys(const AttentionSegmentOf<T>*, int64_t, const KvGradientsOf<T>*, int);
-SIRI_INSTANTIATE(float)
-SIRI_INSTANTIATE(bf16)
 
 }  // namespace siri::SIRI_DEVICE

@@ -20,8 +20,13 @@ struct AttentionGeometry {
   bool aligned_queries, aligned_keys, aligned_out;
 };
 
+template <class T, class E>
+AttentionSizes sizes_of(const AttentionShape& shape) {
+  return {static_cast<int32_t>(shape.heads / shape.kv_heads), kWideRows<E>, kNarrowRows, kChunk<T>};
+}
+
 template <class T>
-AttentionGeometry geometry(const AttentionPlan<T>& plan, const T* q, int64_t q_stride, const T* out, int64_t out_stride,
+AttentionGeometry geometry(const RowWork& rows, const FirstPlaces<T>& first, const T* q, int64_t q_stride, const T* out, int64_t out_stride,
                            const AttentionShape& shape) {
   const bool chunks = shape.head_dim % kChunk<T> == 0;
   return {static_cast<int32_t>(shape.heads),
@@ -32,7 +37,7 @@ AttentionGeometry geometry(const AttentionPlan<T>& plan, const T* q, int64_t q_s
           q_stride,
           out_stride,
           chunks && rows_aligned(q, q_stride),
-          plan.aligned,
+          chunks && rows.aligned && rows_aligned(first.keys, 0) && rows_aligned(first.values, 0),
           chunks && rows_aligned(out, out_stride)};
 }
 
@@ -43,17 +48,6 @@ void at_dim(int64_t dim, const F& f) {
     f(std::integral_constant<int, 64>());
   else
     f(std::integral_constant<int, kMostHeadDim>());
-}
-
-template <class T>
-struct RowTables {
-  In<int32_t> runs;
-  In<const T*> rows;
-  In<int32_t> ends;
-};
-template <class T>
-RowTables<T> stage_tables(Device& device, const AttentionPlan<T>& plan) {
-  return {stage_records(device, plan.runs), stage_list(device, plan.rows), stage_list(device, plan.ends)};
 }
 
 // The vectors of an item: row of q, query head, and how many keys are seen (0: no vector).
@@ -81,26 +75,25 @@ struct RowTable {
 // Where keys and values of an item lie: the `locate` of its stream.
 template <class T>
 struct KeyPlaces {
-  const RowTables<T>& tables;
+  const RowTables& tables;
   const RowItem& item;
+  const T *keys, *values;  // the first ones
   int dim, threads;
 
-  __device__ const T* find(int list, int pieces, int stride, int position) const {
-    const int32_t length = tables.ends[list];
-    int piece = min(position / length, pieces - 1);  // right for pages, close for others
-    while (tables.ends[list + piece] <= position) ++piece;
-    while (piece > 0 && tables.ends[list + piece - 1] > position) --piece;
-    const int first = piece == 0 ? 0 : static_cast<int>(tables.ends[list + piece - 1]);
-    const T* rows = tables.rows[list + piece];
-    return rows + int64_t{position - first} * stride + blockIdx.y * dim;
+  __device__ const T* find(const T* from, const PieceList& list, int position) const {
+    const int32_t length = tables.ends[list.begin];
+    int piece = min(position / length, list.pieces - 1);  // right for pages, close for others
+    while (tables.ends[list.begin + piece] <= position) ++piece;
+    while (piece > 0 && tables.ends[list.begin + piece - 1] > position) --piece;
+    const int first = piece == 0 ? 0 : static_cast<int>(tables.ends[list.begin + piece - 1]);
+    const int64_t offset = tables.offsets[list.begin + piece];
+    return from + offset + int64_t{position - first} * list.stride + blockIdx.y * dim;
   }
   __device__ void operator()(int tile, const Shared<const T*>& pointers) const {
     for (int r = threadIdx.x; r < 2 * kStreamRows; r += threads) {
       const int position = item.key_begin + tile * kStreamRows + r % kStreamRows;
       const T* p = nullptr;
-      if (position < item.key_end)
-        p = r < kStreamRows ? find(item.keys, item.key_pieces, item.key_stride, position)
-                            : find(item.values, item.value_pieces, item.value_stride, position);
+      if (position < item.key_end) p = r < kStreamRows ? find(keys, item.keys, position) : find(values, item.values, position);
       pointers[r] = p;
     }
   }

@@ -1,4 +1,5 @@
 // Header: cuda_backend.h.
+#include "attention_plan.cuh"
 #include "cuda_backend.h"
 #include "ops.h"
 
@@ -11,11 +12,12 @@ class DeviceBackend final : public Backend {
       : device_(index),
         name_(SIRI_DEVICE_NAME ":" + std::to_string(index) + ", " + device_.info().name),
         bfloat16_(compute == cpu::Compute::kBfloat16),
-        rounded_(device_) {}
+        rounded_(device_),
+        plans_(device_) {}
 
   const char* name() const override { return name_.c_str(); }
   void enter_thread() override { device_.enter_thread(); }
-  size_t scratch_bytes() const override { return device_.scratch_bytes(); }
+  size_t scratch_bytes() const override { return device_.scratch_bytes() + plans_.bytes(); }
   bool wants_warm_up() const override { return device_.grows(); }
 
   void* allocate(size_t bytes) override { return device_.allocate(bytes); }
@@ -90,18 +92,19 @@ class DeviceBackend final : public Backend {
     device_.begin();
     SIRI_DEVICE::rope(device_, x, row_stride, n, heads, head_dim, positions, cos, sin, inverse);
   }
+  int64_t most_head_dim() const override { return kMostHeadDim; }
   void attention(const float* q, int64_t q_stride, const AttentionSegment* segments, int64_t count, AttentionShape shape, float* out,
                  int64_t out_stride, float* lse) override {
     device_.begin();
     const auto run = bfloat16_ ? SIRI_DEVICE::attention<float, bf16> : SIRI_DEVICE::attention<float, float>;
-    run(device_, q, q_stride, segments, count, shape, out, out_stride, lse);
+    run(plans_, q, q_stride, segments, count, shape, out, out_stride, lse);
   }
   void attention_backward(const float* q, int64_t q_stride, const float* out, const float* dout, int64_t out_stride, const float* lse,
                           const AttentionSegment* segments, int64_t count, AttentionShape shape, float* dq, int64_t dq_stride,
                           const KvGradients* gradients, int64_t kv_stride) override {
     device_.begin();
     const auto run = bfloat16_ ? SIRI_DEVICE::attention_backward<float, bf16> : SIRI_DEVICE::attention_backward<float, float>;
-    run(device_, q, q_stride, out, dout, out_stride, lse, segments, count, shape, dq, dq_stride, gradients, kv_stride);
+    run(plans_, q, q_stride, out, dout, out_stride, lse, segments, count, shape, dq, dq_stride, gradients, kv_stride);
   }
 
   void swiglu(const float* gate_up, int64_t rows, int64_t width, float* h) override {
@@ -189,6 +192,7 @@ class DeviceBackend final : public Backend {
   std::string name_;
   bool bfloat16_;
   RoundedWeights rounded_;
+  AttentionPlans<float> plans_;
 };
 
 }  // namespace

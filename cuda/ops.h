@@ -49,15 +49,18 @@ void rope(Device& device, T* x, int64_t row_stride, int64_t n, int64_t heads, in
 
 // attention.cu. The largest head_dim.
 constexpr int kMostHeadDim = 128;
+// Tables of the last calls, made again when segments change (attention_plan.cuh).
+template <class T>
+class AttentionPlans;
 // E: type of the operands of products (T, or bf16). Segments are host memory; what they point to in the end is the device's.
 template <class T, class E>
-void attention(Device& device, const T* q, int64_t q_stride, const AttentionSegmentOf<T>* host_segments, int64_t count,
+void attention(AttentionPlans<T>& plans, const T* q, int64_t q_stride, const AttentionSegmentOf<T>* host_segments, int64_t count,
                const AttentionShape& shape, T* out, int64_t out_stride, float* lse);
 // attention_backward.cu
 template <class T, class E>
-void attention_backward(Device& device, const T* q, int64_t q_stride, const T* out, const T* dout, int64_t out_stride, const float* lse,
-                        const AttentionSegmentOf<T>* host_segments, int64_t count, const AttentionShape& shape, T* dq, int64_t dq_stride,
-                        const KvGradientsOf<T>* host_gradients, int64_t kv_stride);
+void attention_backward(AttentionPlans<T>& plans, const T* q, int64_t q_stride, const T* out, const T* dout, int64_t out_stride,
+                        const float* lse, const AttentionSegmentOf<T>* host_segments, int64_t count, const AttentionShape& shape, T* dq,
+                        int64_t dq_stride, const KvGradientsOf<T>* host_gradients, int64_t kv_stride);
 
 // swiglu.cu
 template <class T>

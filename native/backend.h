@@ -150,6 +150,8 @@ class Backend {
   virtual void rope(float* x, int64_t row_stride, int64_t n, int64_t heads, int64_t head_dim, const int32_t* positions, const float* cos,
                     const float* sin, bool inverse) = 0;
 
+  // The largest head_dim that attention takes.
+  virtual int64_t most_head_dim() const { return INT64_MAX; }
   // Causal attention. q, out: rows of heads * head_dim with the given strides; lse [rows, heads] (log-sum-exp of the scaled
   // scores, may be null when no backward follows).
   virtual void attention(const float* q, int64_t q_stride, const AttentionSegment* segments, int64_t count, AttentionShape shape,

@@ -26,21 +26,28 @@ using check::Store;
 // How queries and keys of a problem reach the device.
 struct Cut {
   int64_t page = 0, piece = INT64_MAX;  // as check::Store and check::segments have it
+  bool second = false;                  // after a layer with other keys elsewhere
 };
 
 // Result and lse of all rows.
 template <class T, class E>
-Outputs<float> forward(Device& device, Clock& clock, const Problem& p, const Cut& cut = {}) {
+Outputs<float> forward(AttentionPlans<T>& plans, Clock& clock, const Problem& p, const Cut& cut = {}) {
+  Device& device = plans.device();
   Store<T> keys(p, p.k, cut.page, 11), values(p, p.v, cut.page, 12);
   const Array<T> q(device, typed<T>(p.q)), k(device, typed<T>(keys.memory())), v(device, typed<T>(values.memory())),
       out(device, typed<T>(std::vector<float>(p.rows * p.q_stride, NAN)));
   const Array<float> lse(device, p.rows * p.shape.heads, NAN);
-  const auto list = segments(p, keys.rows(k.data()), values.rows(v.data()), cut.piece);
-  clock([&] {
-    device.begin();
-    attention<T, E>(device, q.data(), p.q_stride, list.data(), static_cast<int64_t>(list.size()), p.shape, out.data(), p.q_stride,
-                    lse.data());
-  });
+  const Array<T> other_k(device, typed<T>(values.memory())), other_v(device, typed<T>(keys.memory()));
+  const auto run = [&](T* key_memory, T* value_memory) {
+    const auto list = segments(p, keys.rows(key_memory), values.rows(value_memory), cut.piece);
+    clock([&] {
+      device.begin();
+      attention<T, E>(plans, q.data(), p.q_stride, list.data(), static_cast<int64_t>(list.size()), p.shape, out.data(), p.q_stride,
+                      lse.data());
+    });
+  };
+  if (cut.second) run(other_k.data(), other_v.data());
+  run(k.data(), v.data());
   return {narrow(plain(out.host()), p.rows, p.q_stride, p.width()), lse.host()};
 }
 
@@ -118,8 +125,9 @@ Twin<Real> twin(const Problem& p, const std::vector<float>& dk_start, const std:
 }
 
 template <class T, class E>
-Outputs<float> backward(Device& device, Clock& clock, const Problem& p, const std::vector<float>& dk_start,
+Outputs<float> backward(AttentionPlans<T>& plans, Clock& clock, const Problem& p, const std::vector<float>& dk_start,
                         const std::vector<float>& dv_start) {
+  Device& device = plans.device();
   Store<T> keys(p, p.k, 0, 0), values(p, p.v, 0, 0), key_sums(p, p.k, 0, 0), value_sums(p, p.v, 0, 0);
   const std::vector<float> nothing(p.rows * p.q_stride, NAN);
   const Array<T> q(device, typed<T>(p.q)), k(device, typed<T>(p.k)), v(device, typed<T>(p.v)), out(device, typed<T>(nothing)),
@@ -132,10 +140,10 @@ Outputs<float> backward(Device& device, Clock& clock, const Problem& p, const st
   std::vector<KvGradientsOf<T>> gradients;
   for (size_t s = 0; s < p.spans.size(); ++s) gradients.push_back({key_sums.pieces(s), value_sums.pieces(s)});
   device.begin();
-  attention<T, E>(device, q.data(), p.q_stride, list.data(), count, p.shape, out.data(), p.q_stride, lse.data());
+  attention<T, E>(plans, q.data(), p.q_stride, list.data(), count, p.shape, out.data(), p.q_stride, lse.data());
   clock([&] {
     device.begin();
-    attention_backward<T, E>(device, q.data(), p.q_stride, out.data(), dout.data(), p.q_stride, lse.data(), list.data(), count, p.shape,
+    attention_backward<T, E>(plans, q.data(), p.q_stride, out.data(), dout.data(), p.q_stride, lse.data(), list.data(), count, p.shape,
                              dq.data(), p.q_stride, gradients.data(), p.kv_stride);
   });
   return {narrow(plain(dq.host()), p.rows, p.q_stride, p.width()), plain(dk.host()), plain(dv.host())};
@@ -153,28 +161,34 @@ void products(Check& check, Device& device, int64_t heads, int64_t kv_heads, int
   const Problem p = bfloat16_problem(check, heads, kv_heads, dim, std::move(spans), gap);
   const std::string text = std::to_string(heads) + "/" + std::to_string(kv_heads) + size_text(" heads dim", dim) + " " + what +
                            (std::is_same_v<T, bf16> ? " bf16" : " float32 in bf16");
+  AttentionPlans<T> plans(device);
   double pairs = 0;
   for (const Span& s : p.spans) pairs += s.queries * (s.keys - 0.5 * (s.queries - 1)) * p.width();
   const double queries = static_cast<double>(p.rows * p.width()) * sizeof(T), keys = static_cast<double>(p.keys * p.kv_width()) * sizeof(T);
   Random random(check.seed(), 801);
   const std::vector<float> dk = through_bf16(random.normals(p.keys * p.kv_stride)), dv = through_bf16(random.normals(p.keys * p.kv_stride));
   check.operation(
-      "attention", text, Cost{4 * pairs, 2 * (queries + keys)}, [&](Backend&, Clock& clock) { return forward<T, bf16>(device, clock, p); },
+      "attention", text, Cost{4 * pairs, 2 * (queries + keys)}, [&](Backend&, Clock& clock) { return forward<T, bf16>(plans, clock, p); },
       [&](auto real) { return twin<T, decltype(real)>(p, dk, dv).forward; });
-  for (const Cut& cut : {Cut{16, 1}, Cut{0, 3}})
+  for (const Cut& cut : {Cut{16, 1}, Cut{16, 1, true}, Cut{0, 3}})
     check.agreement(
-        "attention", text + (cut.page > 0 ? " in pages," : " in place,") + size_text(" queries", cut.piece),
+        "attention",
+        text +
+            (cut.second     ? " in a second layer,"
+             : cut.page > 0 ? " in pages,"
+                            : " in place,") +
+            size_text(" queries", cut.piece),
         [&](Backend&) {
           Clock clock(false);
-          return forward<T, bf16>(device, clock, p);
+          return forward<T, bf16>(plans, clock, p);
         },
         [&](Backend&) {
           Clock clock(false);
-          return forward<T, bf16>(device, clock, p, cut);
+          return forward<T, bf16>(plans, clock, p, cut);
         });
   check.operation(
       "attention_backward", text, Cost{10 * pairs, 4 * queries + 6 * keys},
-      [&](Backend&, Clock& clock) { return backward<T, bf16>(device, clock, p, dk, dv); },
+      [&](Backend&, Clock& clock) { return backward<T, bf16>(plans, clock, p, dk, dv); },
       [&](auto real) -> Outputs<decltype(real)> {
         const auto t = twin<T, decltype(real)>(p, dk, dv);
         return {t.dq, t.dk, t.dv};
@@ -196,13 +210,14 @@ void parts(Check& check, Device& device, int64_t heads, int64_t kv_heads, int64_
   const std::string text = std::to_string(heads) + "/" + std::to_string(kv_heads) + size_text(" heads dim", dim) +
                            size_text(" last", queries) + size_text(" of", keys) + (std::is_same_v<T, bf16> ? " bf16" : " float32") +
                            (std::is_same_v<E, T> ? "" : " in bf16");
+  AttentionPlans<T> plans(device);
   const auto run = [&](const Problem& problem, const Cut& cut) {
     Clock clock(false);
-    return forward<T, E>(device, clock, problem, cut);
+    return forward<T, E>(plans, clock, problem, cut);
   };
   const Outputs<float> whole = check.operation(
       "attention", text, Cost{4.0 * static_cast<double>(queries * keys * p.width()), 0},
-      [&](Backend&, Clock& clock) { return forward<T, E>(device, clock, p); },
+      [&](Backend&, Clock& clock) { return forward<T, E>(plans, clock, p); },
       [&](auto real) -> Outputs<decltype(real)> {
         const std::vector<float> zeros(p.k.size());
         if constexpr (std::is_same_v<E, bf16>) {

@@ -2,6 +2,7 @@
 // source, and the emulator or the comparison with the whole kernel's output has to notice. Shapes are such that every line counts.
 #include <map>
 
+#include "attention_plan.cuh"
 #include "check/attention_problem.h"
 #include "check/check_device.h"
 #include "check/device_array.h"
@@ -155,14 +156,15 @@ Result attend(Device& device, AttentionShape shape, std::vector<check::Span> spa
   const Array<float> lse(device, random.normals(p.rows * p.shape.heads));
   const auto list = check::segments(p, keys.rows(k.data()), values.rows(v.data()), piece);
   const auto count = static_cast<int64_t>(list.size());
+  AttentionPlans<T> plans(device);
   device.begin();
-  attention<T, E>(device, q.data(), p.q_stride, list.data(), count, shape, out.data(), p.q_stride, lse.data());
+  attention<T, E>(plans, q.data(), p.q_stride, list.data(), count, shape, out.data(), p.q_stride, lse.data());
   if (page == 0 && count == static_cast<int64_t>(p.spans.size())) {
     key_sums.rows(dk.data());
     value_sums.rows(dv.data());
     std::vector<KvGradientsOf<T>> gradients;
     for (size_t s = 0; s < p.spans.size(); ++s) gradients.push_back({key_sums.pieces(s), value_sums.pieces(s)});
-    attention_backward<T, E>(device, q.data(), p.q_stride, out.data(), dout.data(), p.q_stride, lse.data(), list.data(), count, shape,
+    attention_backward<T, E>(plans, q.data(), p.q_stride, out.data(), dout.data(), p.q_stride, lse.data(), list.data(), count, shape,
                              dq.data(), p.q_stride, gradients.data(), p.kv_stride);
   }
   return {plain(out.host()), lse.host(), plain(dq.host()), plain(dk.host()), plain(dv.host())};
@@ -211,7 +213,8 @@ void check_mutants(Check& check) {
       {"rope", [](Device& d) { return turns(d, 6, 1); }},
       {"rope of aligned rows", [](Device& d) { return turns(d, 8, 4); }},
       {"attention in bfloat16", [](Device& d) { return attend<bf16, bf16>(d, {2, 1, 16, 0.25f}, {{40, 41}}, 0, 0, 99); }},
-      {"attention along a tree", [](Device& d) { return attend<float, bf16>(d, {1, 1, 8, 0.3f}, {{9, 9}, {3, 12, 0}, {31, 40, 0}}, 0, 0, 99); }},
+      {"attention along a tree",
+       [](Device& d) { return attend<float, bf16>(d, {1, 1, 8, 0.3f}, {{9, 9}, {3, 12, 0}, {31, 40, 0}}, 0, 0, 99); }},
       {"attention in float32", [](Device& d) { return attend<float, float>(d, {2, 1, 6, 0.3f}, {{9, 9}, {19, 37, 0}}, 3, 0, 99); }},
       {"attention to pages", [](Device& d) { return attend<float, float>(d, {1, 1, 4, 0.5f}, {{1, 20}}, 0, 7, 1); }},
       {"attention to parts", [](Device& d) { return attend<bf16, bf16>(d, {2, 1, 8, 0.3f}, {{2, 515}}, 0, 0, 1); }},

@@ -20,6 +20,9 @@ std::exception_ptr closed_error() {
 
 MemoryPlan make_plan(const Backend& backend, const DecoderConfig& c, size_t cache_bytes, const Weights& weights, Workspace& forward,
                      Workspace& train, int64_t rows) {
+  if (c.head_dim > backend.most_head_dim())
+    throw Error("SIRI_MODEL_CONFIG", "head_dim is " + std::to_string(c.head_dim) + "; attention on the device " + backend.name() +
+                                         " takes at most " + std::to_string(backend.most_head_dim()) + ": run this model with device cpu");
   size_t packed[2] = {};
   for (const bool backward : {false, true}) {
     const auto bytes = [&](int64_t height, int64_t width) { return backend.packed_bytes(height, width, backward); };
