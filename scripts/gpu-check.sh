@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 results=${1:-bench/gpu}
 build=${SIRI_BUILD:-build-gpu}
 parts=${SIRI_PARTS:-build check sanitizer bench peer goldens trainer curves}
-node=${SIRI_NODE:-$(command -v node || true)}
+node=${SIRI_NODE-$(command -v node || true)} # set and empty: none
 jobs=$(getconf _NPROCESSORS_ONLN)
 mkdir -p "$results"
 status=0
