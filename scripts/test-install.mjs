@@ -48,7 +48,14 @@ await reportingErrors(() => {
       return expect(user.run([], { program: "program.mjs" }), 0, /^\d+ tokens/);
     });
     check("npx siri train, for a minute", () => {
-      const small = ["iterations=3", "warmup.maxIterations=1", "mining.maxIterations=1", "mining.minIterations=1", "evaluation.every=0"];
+      const small = [
+        "iterations=3",
+        "warmup.maxIterations=1",
+        "mining.maxIterations=1",
+        "mining.minIterations=1",
+        "evaluation.every=0",
+        "evaluation.tasks=24",
+      ];
       const result = user.run(["train", "--name", "trial", "--seed", "1", ...small.flatMap((key) => ["--set", key])]);
       expect(result, 0, /iteration 3\/3/);
       const lines = readFileSync(join(user.project, "runs", "trial", "metrics.jsonl"), "utf8")

@@ -30,7 +30,14 @@ await reportingErrors(() => {
       const doctor = user.run(["doctor"], { node });
       if (doctor.status !== 0) throw new SetupError(`siri doctor fails under Node ${version}:\n${doctor.stdout}${doctor.stderr}`);
       const name = version.split(" ")[0];
-      const keys = ["iterations=2", "warmup.maxIterations=1", "mining.maxIterations=1", "mining.minIterations=1", "evaluation.every=0"];
+      const keys = [
+        "iterations=2",
+        "warmup.maxIterations=1",
+        "mining.maxIterations=1",
+        "mining.minIterations=1",
+        "evaluation.every=0",
+        "evaluation.tasks=24",
+      ];
       const train = user.run(["train", "--name", name, "--seed", "3", ...keys.flatMap((key) => ["--set", key])], { node });
       if (train.status !== 0) throw new SetupError(`siri train fails under Node ${version}:\n${train.stdout}${train.stderr}`);
       const bytes = readFileSync(join(user.project, "runs", name, "final", "model.safetensors"));
