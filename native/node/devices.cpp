@@ -18,14 +18,7 @@ namespace {
 
 constexpr char kNotBuilt[] =
     "this build has no CUDA device: nvcc was not found when it was made. Where the CUDA toolkit is, `npm run build` adds it; or use "
-    "--device "
-    "cpu";
-
-#if __has_include("unfinished.h")
-constexpr char kUnfinished[] = "the CUDA device lacks kernels that a model needs (cuda/unfinished.h lists them); use --device cpu";
-#else
-constexpr char kUnfinished[] = "";
-#endif
+    "--device cpu";
 
 // Why device `index` cannot be used; no code: it can.
 struct Reason {
@@ -35,11 +28,9 @@ struct Reason {
 Reason reason(int index) {
 #ifdef SIRI_CUDA
   const cuda::Obstacle o = cuda::obstacle(cuda::probe(), index);
-  if (!o.code.empty()) return {o.code, o.message};
-  if (*kUnfinished != '\0') return {"SIRI_CUDA_UNFINISHED", kUnfinished};
-  return {};
+  return {o.code, o.message};
 #else
-  (void)index, (void)kUnfinished;
+  (void)index;
   return {"SIRI_NO_CUDA_BUILD", kNotBuilt};
 #endif
 }
