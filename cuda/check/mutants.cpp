@@ -170,6 +170,65 @@ Result attend(Device& device, AttentionShape shape, std::vector<check::Span> spa
   return {plain(out.host()), lse.host(), plain(dq.host()), plain(dk.host()), plain(dv.host())};
 }
 
+template <class T>
+Result divergences(Device& device, DivergenceSpec::Kind kind, int64_t vocab) {
+  Random random(13, static_cast<uint64_t>(vocab));
+  const Array<T> z(device, typed<T>(random.normals(2 * vocab))), t(device, typed<T>(random.normals(2 * vocab)));
+  const double scale[2] = {0.7, -1.3};
+  std::vector<double> value(2);
+  device.begin();
+  divergence_rows(device, {kind, 0.3, 1.5}, scale, 2, vocab, z.data(), t.data(), value.data());
+  return {plain(z.host()), {static_cast<float>(value[0]), static_cast<float>(value[1])}};
+}
+
+// Rows that keep all (kind 0) or cut off tokens, among them equal ones: every logit has an equal. Scored and trained.
+template <class T>
+Result head(Device& device, int64_t n, int64_t width, int64_t vocab, int64_t kind, int64_t count) {
+  Random random(14, static_cast<uint64_t>(vocab));
+  std::vector<float> w = random.normals(vocab / 2 * width);
+  w.insert(w.end(), w.begin(), w.end());
+  const Array<float> x(device, random.normals(n * width)), head(device, w), dx(device, n * width, 0.0f),
+      dhead(device, random.normals(vocab * width));
+  const std::vector<int32_t> target = random.integers(n, vocab);
+  const RowSampling kinds[] = {{0.7f, 0, 1.0f}, {1.0f, 5, 1.0f}, {1.3f, 0, 0.6f}, {1.0f, 9, 0.5f}};
+  std::vector<RowSampling> sampling;
+  for (int64_t i = 0; i < n; ++i) sampling.push_back(kinds[kind + i % count]);
+  const TokenLoss loss = [&](int64_t begin, int64_t end, const float* logprob, const float* entropy, float* dl, float* de) {
+    for (int64_t i = 0; i < end - begin; ++i) {
+      dl[i] = std::isinf(logprob[i]) ? 1.0f : 1.0f + logprob[i];
+      de[i] = entropy[i];
+    }
+  };
+  std::vector<float> logprob(n), entropy(n), all(n), trained(n), trained_entropy(n);
+  device.begin();
+  Rows<T> hidden, rows;
+  if constexpr (std::is_same_v<T, bf16>) {
+    hidden = round_rows(device, x.data(), width, n, width);
+    rows = round_rows(device, head.data(), width, vocab, width);
+  } else {
+    hidden = {x.data(), width};
+    rows = {head.data(), width};
+  }
+  head_score(device, hidden, rows, target.data(), sampling.data(), n, width, vocab, logprob.data(), entropy.data(), all.data());
+  head_train(device, hidden, rows, target.data(), sampling.data(), n, width, vocab, loss, trained.data(), trained_entropy.data(), dx.data(),
+             dhead.data());
+  return {logprob, entropy, all, trained, trained_entropy, dx.host(), dhead.host()};
+}
+
+Result samples(Device& device) {
+  constexpr int64_t kRows = 6, kWidth = 5, kVocab = 81;
+  Random random(15, 0);
+  const Array<float> x(device, random.normals(kRows * kWidth, 0.4f)), head(device, random.normals(kVocab * kWidth, 0.4f));
+  const RowSampling sampling[] = {{1.0f, 0, 1.0f}, {0.0f, 0, 1.0f}, {2.0f, 0, 1.0f}, {1.0f, 7, 1.0f}, {1.0f, 0, 0.5f}, {3.0f, 0, 1.0f}};
+  const uint64_t seed[] = {1, 2, 3, 4, 5, 6}, position[] = {0, 1, 2, 3, 4, 5};
+  std::vector<int32_t> token(kRows);
+  std::vector<float> logprob(kRows);
+  device.begin();
+  head_sample(device, Rows<float>{x.data(), kWidth}, Rows<float>{head.data(), kWidth}, sampling, seed, position, kRows, kWidth, kVocab,
+              token.data(), logprob.data());
+  return {plain(token), logprob};
+}
+
 // A kernel with two sums in a row: the barrier at the end of block_sum is for those.
 void sums_twice(In<float> x, Out<float> y) {
   const float sum = block_sum<64>(static_cast<float>(x[threadIdx.x]));
@@ -210,6 +269,13 @@ void check_mutants(Check& check) {
       {"product of aligned rows in float32", [](Device& d) { return product<float>(d, Form::kInput, 33, 36, 41, 64, false); }},
       {"product dy^T x in float32", [](Device& d) { return product<float>(d, Form::kWeight, 5, 36, 150, 64, false); }},
       {"bias gradient", bias_gradient},
+      {"forward KL", [](Device& d) { return divergences<float>(d, DivergenceSpec::Kind::kForwardKl, 37); }},
+      {"reverse KL", [](Device& d) { return divergences<bf16>(d, DivergenceSpec::Kind::kReverseKl, 64); }},
+      {"JSD", [](Device& d) { return divergences<bf16>(d, DivergenceSpec::Kind::kJsd, 61); }},
+      {"head", [](Device& d) { return head<bf16>(d, 5, 75, 70, 0, 4); }},
+      {"head in float32", [](Device& d) { return head<float>(d, 5, 11, 70, 1, 3); }},
+      {"head of aligned rows", [](Device& d) { return head<float>(d, 33, 9, 64, 0, 1); }},
+      {"samples", samples},
       {"rope", [](Device& d) { return turns(d, 6, 1); }},
       {"rope of aligned rows", [](Device& d) { return turns(d, 8, 4); }},
       {"attention in bfloat16", [](Device& d) { return attend<bf16, bf16>(d, {2, 1, 16, 0.25f}, {{40, 41}}, 0, 0, 99); }},
