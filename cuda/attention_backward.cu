@@ -94,7 +94,6 @@ __global__ void __launch_bounds__(32 * kWarps)
       const int32_t row = row_of[rows[h]], head = head_of[rows[h]];
       shift[h] = lse[int64_t{row} * g.heads + head] * kLog2E;
     }
-  const float delta[2] = {delta_of[rows[0]], delta_of[rows[1]]};
 
   FragmentC sum[kDim / 8] = {};
   for (int i = 0; i < tiles; ++i) {
@@ -104,6 +103,7 @@ __global__ void __launch_bounds__(32 * kWarps)
     StreamProduct s, dp;
     row_product<kDim>(s, queries, stream.first(i));
     row_product<kDim>(dp, gradients, stream.second(i));
+    const float delta[2] = {delta_of[rows[0]], delta_of[rows[1]]};  // not held: registers are short
     SIRI_UNROLL
     for (int n = 0; n < kStreamRows / 8; ++n) SIRI_UNROLL
     for (int e = 0; e < 4; ++e) {
@@ -120,12 +120,12 @@ __global__ void __launch_bounds__(32 * kWarps)
     const float inverse = 1.0f / row_sum(total[h]);
     if (limit[h] == 0) continue;
     const int32_t row = row_of[rows[h]], head = head_of[rows[h]];
-    const float factor = g.scale * inverse;
+    const float factor = g.scale * inverse, delta = delta_of[rows[h]];
     SIRI_UNROLL
     for (int n = 0; n < kDim / 8; ++n)
       store_pair(dq, row * dq_stride + head * g.dim, sum_column<E>(n), g.dim, aligned_dq, factor * sum[n].r[2 * h],
                  factor * sum[n].r[2 * h + 1]);
-    if (lane % 4 == 0) store(statistics, 2 * (int64_t{row} * g.heads + head), Vec<float, 2>{{inverse, delta[h]}});
+    if (lane % 4 == 0) store(statistics, 2 * (int64_t{row} * g.heads + head), Vec<float, 2>{{inverse, delta}});
   }
 }
 
