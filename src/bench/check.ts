@@ -1,14 +1,16 @@
 /**
- * Has anything become slower? Each item is held against a yardstick outside the engine (and against PyTorch where it is installed), in
- * turns, and compared with the ratio recorded for this processor in bench/baseline.json.
+ * Has anything become slower? Each item is held against two yardsticks outside the engine (their geometric mean), or against PyTorch where it
+ * is installed, in turns, and compared with the ratio recorded for this processor in bench/baseline.json.
  *
- * Made for a machine that is shared: one thread and processor time, so that waiting for a core costs nothing; many short rounds, of which the
- * median counts; and a ratio that has fallen is measured again, because a slower program stays slow and a busy neighbour does not.
+ * Made for a machine that is shared: one thread and processor time, so that waiting for a core costs nothing; rounds shorter than what a
+ * scheduler hands out at a time, of which the median counts; two yardsticks, because neighbours slow arithmetic and memory down in different
+ * measure; and what seems to have fallen is measured again after everything else, because a slower program stays slow and a busy neighbour
+ * does not.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SiriError } from "../errors.js";
-import { packageRoot } from "../native.js";
+import { COMPUTE_TYPES, packageRoot } from "../native.js";
 import { Policy } from "../policy/policy.js";
 import { POLICY_LOSS, stepRows, TINY } from "./engine.js";
 import { machine } from "./history.js";
@@ -17,14 +19,21 @@ import { median } from "./report.js";
 import { missingPeer, Torch } from "./torch.js";
 import { burn, workload } from "./workload.js";
 
-const ROUNDS = 25;
-const ROUND_SECONDS = 0.004;
-/** A ratio that fell is measured again this often, and fails if it never comes back. */
-const RETRIES = 4;
-/** Bounds of a recorded noise: below the first nothing can be told, above the second a slowdown of 15% (a ratio of 0.87) would pass. */
-const LEAST_NOISE = 0.06;
-const MOST_NOISE = 0.1;
-const RECORDINGS = 7;
+/** Of one of the two that take turns, about. */
+const ROUND_SECONDS = 0.002;
+/** Of a visit to an item. */
+const ROUNDS = 15;
+/** Something fell when it fell at every one of so many visits. */
+const VISITS = 6;
+/**
+ * What a ratio may fall by: the recorded noise, but no less than the first, for the yardstick's own moods, and no more than the second, which is
+ * as far from 0 as from what a slowdown of 15% makes of a ratio (-13%).
+ */
+const LEAST_ALLOWED = 0.06;
+const MOST_ALLOWED = 0.085;
+/** Standard deviations of the recordings that count as noise. */
+const DEVIATIONS = 3;
+const RECORDINGS = 9;
 
 /** Processor seconds of one round. */
 type Timed = () => Promise<number>;
@@ -36,34 +45,49 @@ interface Item {
   readonly against: Timed;
 }
 
-interface Recorded {
+export interface Recorded {
   readonly ratio: number;
+  /** Standard deviation of the recordings, as a share of their median. */
   readonly noise: number;
 }
 /** By processor and instruction set. */
 type Baselines = Record<string, Record<string, Recorded>>;
 
+/** The share that a ratio may fall by. */
+export const allowed = ({ noise }: Recorded): number => Math.min(MOST_ALLOWED, Math.max(LEAST_ALLOWED, DEVIATIONS * noise));
+
+/** new: measured, but there is no baseline to hold it against; absent: in the baseline, but cannot be measured here. */
+export type Outcome = "ok" | "slower" | "new" | "absent";
+
 export interface Checked {
   readonly name: string;
-  readonly recorded: Recorded;
-  /** Of the best try. */
+  readonly outcome: Outcome;
+  /** Of the last visit; of "absent" items the recorded one. */
   readonly ratio: number;
-  readonly tries: number;
-  readonly ok: boolean;
+  readonly visits: number;
+  readonly recorded?: Recorded;
 }
 
-const path = () => join(packageRoot(), "bench", "baseline.json");
+export interface CheckOptions {
+  /** Items whose name holds it. */
+  readonly only: string;
+  readonly baseline?: string;
+  /** Default 1. */
+  readonly passes?: number;
+}
+
+const defaultBaseline = () => join(packageRoot(), "bench", "baseline.json");
 const key = () => {
   const { processor, isa } = machine();
   return `${processor}, ${isa}`;
 };
 
-async function readBaselines(): Promise<Baselines> {
+async function readBaselines(path: string): Promise<Baselines> {
   try {
-    return JSON.parse(await readFile(path(), "utf8")) as Baselines;
+    return JSON.parse(await readFile(path, "utf8")) as Baselines;
   } catch (e) {
     if ((e as NodeJS.ErrnoException).code === "ENOENT") return {};
-    throw new SiriError("SIRI_FILE", `cannot read ${path()}: ${(e as Error).message}`, { cause: e });
+    throw new SiriError("SIRI_FILE", `cannot read ${path}: ${(e as Error).message}`, { cause: e });
   }
 }
 
@@ -73,7 +97,39 @@ const repeated = (run: ReturnType<typeof workload>): Timed => {
   return async () => run(times).cpu / times;
 };
 
-async function ofEngine(): Promise<{ run: Timed; close(): Promise<void> }> {
+/** What an item is made of, opened only when it is asked for: making up data for all of them takes seconds. */
+interface Maker {
+  readonly name: string;
+  /** Needs PyTorch. */
+  readonly peered?: boolean;
+  open(): Promise<{ readonly run: Timed; readonly against: Timed; close?(): Promise<void> }>;
+}
+
+function makers(torch: () => Promise<Torch>): Maker[] {
+  const [arithmetic, memory] = [workload({ op: "yardstick", threads: 1 }), workload({ op: "memory_yardstick", threads: 1 })];
+  const against: Timed = async () => Math.sqrt(arithmetic(1).cpu * memory(1).cpu);
+  const kernels = KERNEL_SHAPES.map((shape) => ({
+    name: kernelName(shape),
+    open: async () => ({ run: repeated(workload({ ...shape, threads: 1 })), against }),
+  }));
+  const step = { name: "training step of the tiny policy", open: async () => ({ ...(await trainingStep()), against }) };
+  const shape = { rows: 2048, in: 256, out: 1024 };
+  const products = COMPUTE_TYPES.map((dtype) => ({
+    name: `linear 2048x1024x256 ${dtype} against PyTorch`,
+    peered: true,
+    open: async () => {
+      const peer = await torch();
+      const request = { op: "gemm", kind: "forward", dtype, ...shape, times: 3 };
+      return {
+        run: repeated(workload({ op: "linear", dtype, ...shape, threads: 1 })),
+        against: async () => (await peer.ask(request)).cpu / 3,
+      };
+    },
+  }));
+  return [...kernels, step, ...products];
+}
+
+async function trainingStep(): Promise<{ run: Timed; close(): Promise<void> }> {
   const policy = await Policy.create(TINY, { threads: 1, kvCacheMiB: 16, seed: 1 });
   const rows = stepRows(4, TINY.vocab_size);
   return {
@@ -90,31 +146,23 @@ async function ofEngine(): Promise<{ run: Timed; close(): Promise<void> }> {
 
 /** Opens the items whose name holds `only`, hands them over, closes them. */
 async function withItems<T>(only: string, work: (items: readonly Item[]) => Promise<T>): Promise<T> {
-  const yardstick = workload({ op: "yardstick", threads: 1 });
-  const against: Timed = async () => yardstick(3).cpu / 3;
-  const items: Item[] = KERNEL_SHAPES.map((shape) => ({
-    name: kernelName(shape),
-    run: repeated(workload({ ...shape, threads: 1 })),
-    against,
-  }));
-  const engine = await ofEngine();
-  items.push({ name: "training step of the tiny policy", run: engine.run, against });
-  const torch = (await missingPeer()) === null ? await Torch.start(1) : null;
-  if (torch)
-    for (const dtype of ["float32", "bfloat16"] as const) {
-      const shape = { rows: 2048, in: 256, out: 1024 };
-      const request = { op: "gemm", kind: "forward", dtype, ...shape, times: 3 };
-      items.push({
-        name: `linear 2048x1024x256 ${dtype} against PyTorch`,
-        run: repeated(workload({ op: "linear", dtype, ...shape, threads: 1 })),
-        against: async () => (await torch.ask(request)).cpu / 3,
-      });
-    }
+  let torch: Promise<Torch> | undefined;
+  const start = () => (torch ??= Torch.start(1));
+  const closing: (() => Promise<void>)[] = [];
   try {
-    return await work(items.filter(({ name }) => name.includes(only)));
+    const items: Item[] = [];
+    const wanted = makers(start).filter(({ name }) => name.includes(only));
+    const alone = wanted.some(({ peered }) => peered) && (await missingPeer()) !== null;
+    for (const { name, open, peered } of wanted) {
+      if (peered && alone) continue;
+      const { run, against, close } = await open();
+      if (close) closing.push(close);
+      items.push({ name, run, against });
+    }
+    return await work(items);
   } finally {
-    await engine.close();
-    await torch?.close();
+    for (const close of closing) await close();
+    await (await torch)?.close();
   }
 }
 
@@ -131,51 +179,77 @@ async function ratioOf(item: Item): Promise<number> {
   return median(ratios);
 }
 
-/** @throws SiriError SIRI_BENCH when this processor has no baseline yet. */
-export async function benchCheck(only: string, onItem: (c: Checked) => void): Promise<boolean> {
-  const baseline = (await readBaselines())[key()];
-  if (!baseline)
-    throw new SiriError(
-      "SIRI_BENCH",
-      `no baseline for ${key()} in ${path()}; record one on a tree you trust: npm run bench:check -- --record`,
-    );
-  return withItems(only, async (items) => {
+/**
+ * Checks every item, `passes` times in a row, and reports each as soon as it is decided; false when one is slower: below the least ratio at
+ * every visit of a pass.
+ * @throws SiriError SIRI_FILE
+ */
+export async function benchCheck(options: CheckOptions, onItem: (c: Checked, pass: number) => void): Promise<boolean> {
+  const baseline = (await readBaselines(options.baseline ?? defaultBaseline()))[key()] ?? {};
+  return withItems(options.only, async (items) => {
+    const names = new Set(items.map(({ name }) => name));
+    for (const [name, recorded] of Object.entries(baseline))
+      if (name.includes(options.only) && !names.has(name))
+        onItem({ name, outcome: "absent", ratio: recorded.ratio, visits: 0, recorded }, 1);
     let good = true;
-    for (const item of items) {
-      const recorded = baseline[item.name];
-      if (!recorded) continue;
-      const least = recorded.ratio * (1 - recorded.noise);
-      let ratio = await ratioOf(item);
-      let tries = 1;
-      for (; ratio < least && tries <= RETRIES; tries++) ratio = Math.max(ratio, await ratioOf(item));
-      const ok = ratio >= least;
-      good &&= ok;
-      onItem({ name: item.name, recorded, ratio, tries, ok });
+    for (let pass = 1; pass <= (options.passes ?? 1); pass++) {
+      const held = await onePass(items, baseline, (found) => onItem(found, pass));
+      good &&= held;
     }
     return good;
   });
 }
 
+async function onePass(
+  items: readonly Item[],
+  baseline: Readonly<Record<string, Recorded>>,
+  onItem: (c: Checked) => void,
+): Promise<boolean> {
+  let left = items;
+  for (let visits = 1; visits <= VISITS && left.length > 0; visits++) {
+    const slow: Item[] = [];
+    for (const item of left) {
+      const recorded = baseline[item.name];
+      const ratio = await ratioOf(item);
+      const fell = recorded !== undefined && ratio < recorded.ratio * (1 - allowed(recorded));
+      if (fell) slow.push(item);
+      if (!recorded) onItem({ name: item.name, outcome: "new", ratio, visits });
+      else if (!fell || visits === VISITS) onItem({ name: item.name, outcome: fell ? "slower" : "ok", ratio, visits, recorded });
+    }
+    left = slow;
+  }
+  return left.length === 0;
+}
+
+export function checkLine({ name, outcome, ratio, visits, recorded }: Checked): string {
+  const head = `${(outcome === "slower" ? "SLOWER" : outcome).padEnd(6)} ${name}: ratio ${ratio.toPrecision(3)}`;
+  if (outcome === "absent") return `${head} recorded, not measured here`;
+  if (!recorded) return `${head}, no baseline`;
+  const change = 100 * (ratio / recorded.ratio - 1);
+  const line = `${head}, ${change >= 0 ? "+" : ""}${change.toFixed(1)}% of allowed -${(100 * allowed(recorded)).toFixed(1)}%`;
+  return visits > 1 ? `${line} (look ${visits})` : line;
+}
+
 /** Records this processor's ratios: medians of several passes over all items, with what they vary by. */
-export async function recordBaseline(only: string, onPass: (pass: number) => void): Promise<string> {
+export async function recordBaseline(options: CheckOptions, onPass: (pass: number) => void): Promise<string> {
+  const path = options.baseline ?? defaultBaseline();
   const passes = new Map<string, number[]>();
-  await withItems(only, async (items) => {
+  await withItems(options.only, async (items) => {
     for (let pass = 0; pass < RECORDINGS; pass++) {
-      for (const item of items) passes.set(item.name, [...(passes.get(item.name) ?? []), await ratioOf(item)]);
+      for (const item of items) {
+        passes.set(item.name, [...(passes.get(item.name) ?? []), await ratioOf(item)]);
+      }
       onPass(pass + 1);
     }
   });
   const found: Record<string, Recorded> = {};
   for (const [name, ratios] of passes) {
     const ratio = median(ratios);
-    const deviation = median(ratios.map((r) => Math.abs(r - ratio))) / ratio;
-    found[name] = {
-      ratio: Number(ratio.toPrecision(4)),
-      noise: Number(Math.min(MOST_NOISE, Math.max(LEAST_NOISE, 4 * deviation)).toFixed(3)),
-    };
+    const deviation = Math.sqrt(ratios.reduce((sum, r) => sum + (r / ratio - 1) ** 2, 0) / (ratios.length - 1));
+    found[name] = { ratio: Number(ratio.toPrecision(4)), noise: Number(deviation.toFixed(4)) };
   }
-  const before = await readBaselines();
+  const before = await readBaselines(path);
   const all = { ...before, [key()]: { ...before[key()], ...found } };
-  await writeFile(path(), `${JSON.stringify(all, null, 2)}\n`);
-  return path();
+  await writeFile(path, `${JSON.stringify(all, null, 2)}\n`);
+  return path;
 }

@@ -35,8 +35,11 @@ export async function commit(): Promise<string> {
 
 const round = (value: number) => Number(value.toPrecision(5));
 
-export async function appendHistory(measurements: readonly Measurement[], threads: number): Promise<string> {
-  const path = join(packageRoot(), "bench", "history.jsonl");
+export async function appendHistory(
+  measurements: readonly Measurement[],
+  threads: number,
+  path = join(packageRoot(), "bench", "history.jsonl"),
+): Promise<string> {
   const shared = { time: new Date().toISOString(), commit: await commit(), ...machine(), threads, load: round(loadavg()[0]!) };
   const lines = measurements.map((m) =>
     JSON.stringify({

@@ -19,10 +19,11 @@ export const OPERATIONS = [
   "adamw",
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];
+export type Yardstick = "yardstick" | "memory_yardstick";
 
 export interface WorkloadSpec {
-  /** "yardstick": a plain C++ loop outside the engine that is never changed. */
-  readonly op: Operation | "yardstick";
+  /** The yardsticks: plain C++ loops outside the engine that are never changed, one of arithmetic, one of memory. */
+  readonly op: Operation | Yardstick;
   readonly threads: number;
   readonly dtype?: ComputeType;
   readonly rows?: number;
@@ -66,7 +67,7 @@ export function workload(spec: WorkloadSpec): (times: number) => Elapsed {
     const made = new (native().Workload)({ op, threads, dtype, isa: resolveIsa(undefined), rows, in: width, out });
     return (times) => {
       const [wall, cpu] = made.run(times);
-      if (op === "yardstick") return { wall, cpu };
+      if (op === "yardstick" || op === "memory_yardstick") return { wall, cpu };
       const slower = burn(cpu);
       return { wall: wall + slower - cpu, cpu: slower };
     };
@@ -104,6 +105,7 @@ export function bytes({ op, rows = 0, in: width = 0, out = 0 }: WorkloadSpec): n
     attention_backward: rows * out * width * 5,
     adamw: 7 * rows,
     yardstick: 0,
+    memory_yardstick: 3 * (1 << 21),
   }[op];
   return 4 * floats;
 }

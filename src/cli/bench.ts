@@ -3,7 +3,7 @@
  * slower; and the games engine and the scripted experts on their own.
  */
 import { Argument, type Command, Option } from "commander";
-import { benchCheck, recordBaseline } from "../bench/check.js";
+import { benchCheck, type CheckOptions, checkLine, recordBaseline } from "../bench/check.js";
 import { benchDecode } from "../bench/decode.js";
 import { benchEngine } from "../bench/engine.js";
 import { benchEnvironments } from "../bench/environments.js";
@@ -29,7 +29,7 @@ interface Options {
   readonly processorTime?: boolean;
   readonly json?: boolean;
   readonly markdown?: boolean;
-  readonly history: boolean;
+  readonly history?: string | boolean;
 }
 
 interface Settings {
@@ -88,32 +88,42 @@ export function register(program: Command): void {
     .option("--processor-time", "kernels, gemm and head: count processor time; with --threads 1 for a machine that is shared")
     .option("--json", "print every repetition")
     .option("--markdown", "print the table as markdown")
-    .option("--no-history", "leave bench/history.jsonl as it is")
+    .option("--history <file>", "append to it (default: bench/history.jsonl)")
+    .option("--no-history", "append to none")
     .action(async (names: readonly string[], options: Options) => {
       const threads = resolveThreads(options.threads);
       const chosen = names.length > 0 ? names : [...Object.keys(ALONE), ...Object.keys(PEERED)];
       const device = resolveDevice(options.device);
       const found = await measure(chosen, { device, threads, rounds: options.rounds, processorTime: options.processorTime ?? false });
       print(options.json ? JSON.stringify(found) : options.markdown ? markdownTable(found) : textTable(found));
-      if (options.history && found.length > 0) await appendHistory(found, threads);
+      if (options.history !== false && found.length > 0)
+        await appendHistory(found, threads, typeof options.history === "string" ? options.history : undefined);
     });
   bench
     .command("check")
     .description("fails when anything is slower than bench/baseline.json says, by more than its noise; fit for a busy machine")
     .option("--only <text>", "items whose name holds it", "")
+    .option("--baseline <file>", "default: bench/baseline.json")
+    .option("--passes <n>", "so many times in a row", wholeNumber(1), 1)
     .option("--record", "record this processor's baseline instead")
-    .action(async (options: { only: string; record?: boolean }) => {
+    .action(async (options: CheckOptions & { record?: boolean }) => {
       if (options.record) {
-        const path = await recordBaseline(options.only, (pass) => print(`pass ${pass}`));
+        const path = await recordBaseline(options, (pass) => print(`pass ${pass}`));
         print(`recorded in ${path}`);
         return;
       }
-      const good = await benchCheck(options.only, ({ name, recorded, ratio, tries, ok }) => {
-        const change = 100 * (ratio / recorded.ratio - 1);
-        const line = `${change >= 0 ? "+" : ""}${change.toFixed(1)}% of allowed -${(100 * recorded.noise).toFixed(1)}%`;
-        print(`${ok ? "ok    " : "SLOWER"} ${name}: ratio ${ratio.toPrecision(3)}, ${line}${tries > 1 ? ` (${tries} tries)` : ""}`);
+      const counts = { ok: 0, slower: 0, new: 0, absent: 0 };
+      let current = 1;
+      await benchCheck(options, (found, pass) => {
+        if (pass > current) print(`pass ${pass}`);
+        current = pass;
+        counts[found.outcome]++;
+        print(checkLine(found));
       });
-      if (!good) process.exitCode = 1;
+      print(
+        `${counts.ok} held, ${counts.slower} slower, ${counts.new} without a baseline (npm run bench:check -- --record), ${counts.absent} not measured`,
+      );
+      if (counts.slower > 0) process.exitCode = 1;
     });
   bench
     .command("textworld")

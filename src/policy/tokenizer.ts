@@ -1,21 +1,17 @@
 /**
  * Text to tokens and back for a Hugging Face folder: tokenizer.json through @huggingface/tokenizers, the chat template
- * through @huggingface/jinja. A cache of pre-tokens stands in front of the library, with the same results: rollouts encode
+ * through chat-template.ts. A cache of pre-tokens stands in front of the library, with the same results: rollouts encode
  * tens of thousands of prompts a minute on one thread. Knows byte-level BPE only (Qwen, Llama 3, GPT-2); no policy, no rows.
  */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TextDecoder } from "node:util";
-import { Template } from "@huggingface/jinja";
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { SiriError } from "../errors.js";
+import { ChatTemplate, type Message } from "./chat-template.js";
 
-/** A chat message as templates take it. */
-export interface Message {
-  readonly role: string;
-  readonly content: string;
-}
+export type { Message };
 
 interface AddedToken {
   readonly id: number;
@@ -57,7 +53,7 @@ export class Tokenizer {
   readonly chatTemplate: string | null;
 
   readonly #library: Library;
-  readonly #template: Template | null;
+  readonly #template: ChatTemplate | null;
   readonly #templateValues: Readonly<Record<string, unknown>>;
   /** By id: the bytes of an ordinary token, the text of an added one. */
   readonly #pieces: readonly (Uint8Array | string)[];
@@ -103,7 +99,7 @@ export class Tokenizer {
     this.#fast = FastEncoder.of(this.#library, json, config);
     this.#templateValues = specialTokenTexts(config);
     this.chatTemplate = template;
-    this.#template = template === null ? null : new Template(template);
+    this.#template = template === null ? null : new ChatTemplate(template, this.#templateValues);
     const eos = eosCandidates.map(idList).find((ids) => ids.length > 0);
     const eosText = this.#templateValues.eos_token;
     const own = typeof eosText === "string" ? this.tokenId(eosText) : undefined;
@@ -154,11 +150,7 @@ export class Tokenizer {
         `${this.dir} has no chat template: neither chat_template.jinja nor chat_template in tokenizer_config.json. Use the instruct variant of the model or add one.`,
       );
     }
-    return this.#template.render({
-      ...this.#templateValues,
-      messages,
-      add_generation_prompt: options.addGenerationPrompt ?? true,
-    });
+    return this.#template.render(messages, options.addGenerationPrompt ?? true);
   }
 
   /**
