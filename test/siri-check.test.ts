@@ -35,6 +35,7 @@ const operations = [
   "thread_pool",
   "sum_of_squares",
   "adamw",
+  "engine",
 ];
 
 // Those that have a CUDA kernel, then the emulator itself.
@@ -63,6 +64,7 @@ const emulated = [
   "divergence_rows",
   "sum_of_squares",
   "adamw",
+  "engine",
   "grouped_advantages",
   "device_messages",
   "emulator",
@@ -97,10 +99,23 @@ describe.skipIf(!existsSync(program))(`siri_check (${program}; skipped when it i
     for (const operation of emulated) expect(output).toMatch(new RegExp(`^${operation} `, "m"));
   });
 
-  it.each(emulated)("fails when the emulated output of %s is perturbed", { timeout: 120_000 }, (operation) => {
+  it.each(emulated)("fails when the emulated output of %s is perturbed", { timeout: 300_000 }, (operation) => {
     const { status, lastLine } = run("--device", "emulated", "--filter", operation, "--inject", operation);
     expect(lastLine).toMatch(/^\d+ passed, [1-9]\d* failed$/);
     expect(status).toBe(1);
+  });
+
+  it("times what a real model needs, a line of JSON each", { timeout: 120_000 }, () => {
+    const { status, output } = run("--bench", "--small", "--dtype", "float32");
+    const lines = output
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { name: string; seconds: number; dtype: string });
+    const names = ["logprob forward", "logprob forward and backward", "adamw", "adamw, bfloat16 moments", "decode step", "training step"];
+    expect(lines.map(({ name }) => name)).toEqual(names);
+    // A decode step is a difference of two times: beside other work it may come out below zero.
+    for (const { seconds, dtype } of lines) expect([Math.abs(seconds) < 60, dtype]).toEqual([true, "float32"]);
+    expect(status).toBe(0);
   });
 
   it.each([

@@ -240,7 +240,7 @@ void check_engine(Check& check, const std::function<std::unique_ptr<Backend>()>&
     check.condition("engine", name + ": replies of the CPU", [&](Backend&) { return !cpu.tokens.empty() && device.tokens == cpu.tokens; });
     const auto gap = [&](const char* what, const std::vector<float>& ours) {
       check.operation(
-          "logprob_gap", name + ": " + what + " beside sampled", {}, [&](Backend&, Clock&) -> Outputs<float> { return {ours}; },
+          "engine", name + ": log-probs " + what + " beside sampled", {}, [&](Backend&, Clock&) -> Outputs<float> { return {ours}; },
           [&](auto real) -> Outputs<decltype(real)> { return {to<decltype(real)>(device.sampled)}; });
     };
     gap("scored", device.scored);

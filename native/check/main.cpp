@@ -147,7 +147,7 @@ void check_isa(const Options& options, const std::string& isa, const std::vector
   siri::check::check_divergence(check);
   siri::check::check_losses(check);
   siri::check::check_adamw(check);
-  if (isa == all.front()) siri::check::check_separated_engine(check);
+  if (isa == all.front() || options.isa != "all") siri::check::check_separated_engine(check);
   tally.add(check);
 }
 
@@ -169,6 +169,7 @@ void check_cuda(const Options& options, Tally& tally) {
   siri::check::check_swiglu(check);
   siri::check::check_divergence(check);
   siri::check::check_adamw(check);
+  siri::check::check_engine(check, [&] { return make_device(options); });
   if (emulated) {
     siri::emulated::check_kernels(check);
     siri::emulated::check_emulator(check);
