@@ -9,7 +9,8 @@
 // Tiling: a block of 512 threads per row. The border is found by a descent through the key of the order, 11 bits a pass: each digit's
 // tokens are weighed in a histogram of shared memory, from the top until the weight reaches the goal. For top_k a token weighs 1, for
 // top_p exp(z - max) in units of 2^-40: whole numbers, so the sums are the same in whatever order they come, and atomics may
-// make them. No sort, no scratch.
+// make them. No sort, no scratch. All descents are one place in the code, and registers are not rationed for more blocks at a time: written
+// out four times, or with the compiler's choice of 32 to 40 registers, the kernel spilled.
 #include "head.cuh"
 
 namespace siri::SIRI_DEVICE {
@@ -60,9 +61,27 @@ __device__ void find_bin(const Histogram& h, Weight above, Weight goal) {
   h.weight[1] = own;
 }
 
-// The largest key at and above which the tokens weigh `goal` or more. of(i, &key, &weight): false where a token does not count.
-template <class Of>
-__device__ Border descend(const Histogram& h, int64_t vocab, Weight goal, const Of& of) {
+// How a descent sees a token of the row: its place in the order and its weight.
+struct Rule {
+  In<float> z;
+  float largest;
+  Kept kept;    // others do not count
+  Weight each;  // of every token; 0: exp(z - largest)
+  bool ties;    // of the kept ones those that equal the border, by id
+
+  __device__ Weight weigh(float x) const { return each != 0 ? each : static_cast<Weight>(expf(x - largest) * kMassUnit); }
+  __device__ bool operator()(int64_t i, uint32_t* key, Weight* weight) const {
+    const float x = z[i];
+    const uint32_t place = order_key(x);
+    *key = ties ? ~static_cast<uint32_t>(i) : place;
+    *weight = weigh(x);
+    const bool equal = place == kept.key;
+    return ((place > kept.key) & !ties) | (equal & (i <= kept.id));
+  }
+};
+
+// The largest key at and above which the tokens weigh `goal` or more.
+__device__ Border descend(const Histogram& h, int64_t vocab, Weight goal, const Rule& rule) {
   Border border = {0, 0, 0};
   int known = 0;  // bits of the key
   SIRI_NO_UNROLL
@@ -74,7 +93,7 @@ __device__ Border descend(const Histogram& h, int64_t vocab, Weight goal, const 
     for (int64_t i = threadIdx.x; i < vocab; i += kThreads) {
       uint32_t key;
       Weight w;
-      const bool counts = of(i, &key, &w), shares = ((key ^ border.key) & known_bits) == 0;
+      const bool counts = rule(i, &key, &w), shares = ((key ^ border.key) & known_bits) == 0;
       if (counts & shares) atomic_add(h.bins, (key >> shift) & ((1u << bits) - 1), w);
     }
     __syncthreads();
@@ -88,31 +107,8 @@ __device__ Border descend(const Histogram& h, int64_t vocab, Weight goal, const 
   return border;
 }
 
-// Tightens `kept` to the first tokens whose weight reaches `goal`. weigh(z): weight of a token.
-template <class Weigh>
-__device__ Kept cut(const Histogram& h, const In<float>& z, int64_t vocab, const Kept& kept, Weight goal, const Weigh& weigh) {
-  const Border border = descend(h, vocab, goal, [&](int64_t i, uint32_t* key, Weight* w) {
-    const float x = z[i];
-    *key = order_key(x);
-    *w = weigh(x);
-    return kept(x, i);
-  });
-  Kept result = {border.key, border.key == kept.key ? kept.id : kAnyId};
-  // Of equal ones the first.
-  const Weight each = weigh(key_value(border.key));
-  if (border.above + border.at - each < goal) return result;
-  const Border last = descend(h, vocab, goal - border.above, [&](int64_t i, uint32_t* key, Weight* w) {
-    const float x = z[i];
-    *key = ~static_cast<uint32_t>(i);
-    *w = each;
-    return order_key(x) == border.key && i <= result.id;
-  });
-  result.id = static_cast<int32_t>(~last.key);
-  return result;
-}
-
 // Block r: rows[r].
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     cut_rows_kernel(In<float> logits, In<CutRow> rows, int64_t vocab, In<int32_t> target, bool has_target, Out<float> max_logit,
                     Out<double> log_sum, Out<float> entropy, Out<float> logprob, Out<uint32_t> kept_key, Out<int32_t> kept_id) {
   SIRI_SHARED(Weight, bins, kBins);
@@ -125,19 +121,39 @@ __global__ void __launch_bounds__(kThreads)
   for (int64_t i = threadIdx.x; i < vocab; i += kThreads) largest = Larger()(largest, static_cast<float>(z[i]));
   largest = block_max<kThreads>(largest, -INFINITY);
 
+  // One descent in the code for all four: the border of each cut, and where it falls between equal logits their ids.
   Kept kept;
-  if (row.top_k > 0 && row.top_k < vocab) kept = cut(h, z, vocab, kept, static_cast<Weight>(row.top_k), [](float) { return Weight{1}; });
-  if (row.top_p < 1.0f) {
-    const auto mass = [&](float x) { return static_cast<Weight>(expf(x - largest) * kMassUnit); };
-    Weight total = 0;
-    for (int64_t i = threadIdx.x; i < vocab; i += kThreads) {
-      const float x = z[i];
-      if (kept(x, i)) total += mass(x);
+  SIRI_NO_UNROLL
+  for (int by_mass = 0; by_mass < 2; ++by_mass) {
+    if (by_mass != 0 ? row.top_p >= 1.0f : row.top_k <= 0 || row.top_k >= vocab) continue;
+    Rule rule = {z, largest, kept, by_mass != 0 ? Weight{0} : Weight{1}, false};
+    Weight goal = static_cast<Weight>(row.top_k);
+    if (by_mass != 0) {
+      Weight total = 0;
+      for (int64_t i = threadIdx.x; i < vocab; i += kThreads) {
+        const float x = z[i];
+        total += kept(x, i) ? rule.weigh(x) : 0;
+      }
+      total = block_sum<kThreads>(total);
+      const double share = ceil(static_cast<double>(row.top_p) * static_cast<double>(total));
+      goal = share < 1 ? 1 : static_cast<Weight>(share);
+      goal = goal < total ? goal : total;
     }
-    total = block_sum<kThreads>(total);
-    const double share = ceil(static_cast<double>(row.top_p) * static_cast<double>(total));
-    const Weight goal = share < 1 ? 1 : static_cast<Weight>(share);
-    kept = cut(h, z, vocab, kept, goal < total ? goal : total, mass);
+    Kept next;
+    SIRI_NO_UNROLL
+    while (true) {
+      const Border border = descend(h, vocab, goal, rule);
+      if (rule.ties) {
+        next.id = static_cast<int32_t>(~border.key);
+        break;
+      }
+      next = {border.key, border.key == kept.key ? kept.id : kAnyId};
+      const Weight each = rule.weigh(key_value(border.key));
+      if (border.above + border.at - each < goal) break;
+      rule = {z, largest, next, each, true};
+      goal -= border.above;
+    }
+    kept = next;
   }
 
   float sum = 0, weighted = 0;

@@ -100,9 +100,12 @@ __global__ void __launch_bounds__(kThreads)
     const int64_t length = (vocab + kSegments * 32 - 1) / (kSegments * 32) * 32;
     const int lane = threadIdx.x % 32;
     for (int s = threadIdx.x / 32; s < kSegments; s += kWarps) {
-      float sum = 0;
-      for (int64_t i = s * length + lane; i < (s + 1) * length; i += 32) sum += power(i);
-      const double weight = warp_sum(static_cast<double>(sum));
+      double weight = 0;
+      if (s * length < vocab) {
+        float sum = 0;
+        for (int64_t i = s * length + lane; i < (s + 1) * length; i += 32) sum += power(i);
+        weight = warp_sum(static_cast<double>(sum));
+      }
       if (lane == 0) segment[s] = weight;
     }
     __syncthreads();
