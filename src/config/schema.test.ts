@@ -18,7 +18,8 @@ describe("configSchema", () => {
   it("knows the devices by name", () => {
     for (const device of ["cpu", "auto", "cuda", "cuda:0", "cuda:15"])
       expect(configSchema.parse({ ...least, model: { path: "m", device } }).model.device).toBe(device);
-    for (const device of ["tpu", "cuda:", "cuda:x", "gpu", ""]) expect(problems({ model: { path: "m", device } })).toEqual(["model.device"]);
+    for (const device of ["tpu", "cuda:", "cuda:x", "gpu", ""])
+      expect(problems({ model: { path: "m", device } })).toEqual(["model.device"]);
   });
 
   it("gives the same configuration when it is read again", () => {
